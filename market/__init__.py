@@ -1,0 +1,1 @@
+"""The vocabulary everybody shares: records, money, time, tables, taxonomy, text, artefacts, ranking metrics."""
