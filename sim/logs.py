@@ -1,0 +1,377 @@
+"""The job site's logs of the years before the window, in the format of production: nothing tells them apart.
+
+Served by a neutral logging policy: at every step of a list a share of uniform draws over the open jobs of the metro,
+else a draw that favours the seeker's present section; the propensity of each draw is logged. Production's noise is in:
+applications without hire, hires without application, duplicated, late and unordered rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from market.tables import check_table
+from sim.behaviour import apply_probability, click_logit, examination, grade_table
+from sim.lives import draw_employers
+from sim.world import FIT, Vacancies, World, open_vacancies
+
+DAY_US = 86_400_000_000
+PERIOD_DAYS = 60.0  # applications of one employer, occupation and period go to one vacancy
+
+
+@dataclass(frozen=True)
+class LoggingConfig:
+    """How the past was served and how dirty its logs are. Shares are of rows unless said otherwise."""
+
+    impression_days: float = 730  # impressions are kept for this long before the window
+    list_length: int = 8
+    uniform_share: float = 0.3  # of draws
+    section_weight: float = 3.0  # weight of jobs in the present section, others 1
+    off_platform_share: float = 0.2  # hires that no application explains
+    lag_median_days: float = 45.0  # application to start
+    lag_sd: float = 0.5  # log standard deviation
+    extra_job_share: float = 0.5  # vacancies nobody was hired from
+    duplicate_share: float = 0.01
+    late_share: float = 0.02
+    missing_employer_share: float = 0.03  # positions whose employer the seeker left out
+
+
+@numba.njit(cache=True)
+def _serve_lists(
+    session_metro: np.ndarray,
+    session_day: np.ndarray,
+    session_section: np.ndarray,
+    job_day: np.ndarray,
+    job_section: np.ndarray,
+    metro_start: np.ndarray,
+    life_days: float,
+    length: int,
+    uniform_share: float,
+    section_weight: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a list per session without replacement; jobs are sorted by (metro, day). Returns job and propensity [n, length]."""
+    np.random.seed(seed)
+    n = len(session_metro)
+    chosen = np.full((n, length), -1, np.int32)
+    propensity = np.zeros((n, length), np.float64)
+    for i in range(n):
+        begin, end = metro_start[session_metro[i]], metro_start[session_metro[i] + 1]
+        low = begin + np.searchsorted(job_day[begin:end], session_day[i] - life_days)
+        high = begin + np.searchsorted(job_day[begin:end], session_day[i])
+        count = high - low
+        if count == 0:
+            continue
+        weight = np.ones(count)
+        for j in range(count):
+            if job_section[low + j] == session_section[i]:
+                weight[j] = section_weight
+        total, left = weight.sum(), count
+        for k in range(min(length, count)):
+            # one draw from the mixture over the jobs not yet shown
+            if np.random.random() < uniform_share:
+                target = np.random.randint(left)
+                pick = -1
+                for j in range(count):
+                    if weight[j] > 0:
+                        if target == 0:
+                            pick = j
+                            break
+                        target -= 1
+            else:
+                mass = np.random.random() * total
+                pick = -1
+                for j in range(count):
+                    if weight[j] > 0:
+                        pick = j
+                        mass -= weight[j]
+                        if mass <= 0:
+                            break
+            chosen[i, k] = low + pick
+            propensity[i, k] = uniform_share / left + (1 - uniform_share) * weight[pick] / total
+            total -= weight[pick]
+            weight[pick] = 0.0
+            left -= 1
+    return chosen, propensity
+
+
+def write_logs(world: World, config: LoggingConfig) -> dict[str, pa.Table]:
+    """All log tables of the fit persons up to the window, as production would have exported them."""
+    rng = np.random.default_rng([world.config.seed, 23])
+    lives, facts = world.lives, world.facts
+    rows = np.flatnonzero(lives.hired & (lives.start_day < world.window_day) & (world.fold[lives.seeker] == FIT))
+    previous_day = lives.start_day[rows - 1]
+    lag = config.lag_median_days * np.exp(rng.normal(0, config.lag_sd, len(rows)))
+    lag = np.minimum(lag, 0.9 * (lives.start_day[rows] - previous_day))
+    applied_day = lives.start_day[rows] - lag
+
+    jobs, job_of_hire = _jobs(world, config, rows, applied_day, rng)
+    on_platform = rng.random(len(rows)) >= config.off_platform_share
+    shown = _impressions(world, config, jobs, rows, applied_day, rng)
+
+    job_id = np.array([f"j{i}" for i in range(len(jobs))], dtype=object)
+    seeker_id = np.array([world.seeker_id(i) for i in range(len(lives.person))], dtype=object)
+    applications = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "seeker_id": seeker_id[lives.seeker[rows[on_platform]]],
+                    "job_id": job_id[job_of_hire[on_platform]],
+                    "day": applied_day[on_platform],
+                }
+            ),
+            pd.DataFrame(
+                {
+                    "seeker_id": seeker_id[shown.seeker[shown.applied]],
+                    "job_id": job_id[shown.job[shown.applied]],
+                    "day": shown.day[shown.applied] + 5 / 1440,
+                }
+            ),
+        ],
+        ignore_index=True,
+    )
+    events = {
+        "impressions": _shown_rows(shown, np.ones(len(shown.seeker), bool), seeker_id, job_id),
+        "clicks": _shown_rows(shown, shown.clicked, seeker_id, job_id),
+        "applications": applications,
+        "saves": _shown_rows(shown, shown.clicked & (rng.random(len(shown.seeker)) < 0.05), seeker_id, job_id),
+        "dismissals": _shown_rows(shown, ~shown.clicked & (rng.random(len(shown.seeker)) < 0.005), seeker_id, job_id),
+    }
+    tables = {
+        "occupations": _occupations(world),
+        "jobs": _job_table(world, jobs, job_id),
+        **_profiles(world, config, seeker_id, rng),
+    }
+    for name, frame in events.items():
+        frame = frame.assign(event_id=[f"{name[:3]}-{i}" for i in range(len(frame))])
+        twice = rng.random(len(frame)) < config.duplicate_share
+        frame = pd.concat([frame, frame[twice]], ignore_index=True)
+        tables[name] = _table(name, frame.iloc[rng.permutation(len(frame))], {"occurred_at": "day"})
+    return tables
+
+
+def _jobs(
+    world: World, config: LoggingConfig, rows: np.ndarray, applied_day: np.ndarray, rng: np.random.Generator
+) -> tuple[Vacancies, np.ndarray]:
+    """Vacancies behind the hires plus vacancies without any; and the vacancy of each hire. Sorted by (metro, day)."""
+    lives = world.lives
+    metros = len(world.metros)
+    key = np.stack(
+        [lives.employer[rows], lives.occupation[rows], np.floor(applied_day / PERIOD_DAYS).astype(np.int64)], axis=1
+    )
+    unique, job_of_hire = np.unique(key, axis=0, return_inverse=True)
+    first_of = np.full(len(unique), np.iinfo(np.int64).max)
+    np.minimum.at(first_of, job_of_hire, np.arange(len(rows)))
+    metro = lives.metro[lives.seeker[rows]][first_of]
+    extra = int(config.extra_job_share * len(unique))
+    extra_occupation = rng.choice(lives.occupation[rows], extra)
+    extra_metro = rng.choice(metros, extra, p=world.metros.employment / world.metros.employment.sum())
+    extra_employer = draw_employers(world.careers.taxonomy.major[extra_occupation], extra_metro, metros, rng)
+    extra_day = rng.choice(unique[:, 2] * PERIOD_DAYS, extra) + rng.uniform(0, PERIOD_DAYS, extra)
+
+    occupation = np.concatenate([unique[:, 1], extra_occupation])
+    posted = np.concatenate([unique[:, 2] * PERIOD_DAYS, extra_day])
+    metro = np.concatenate([metro, extra_metro])
+    employer = np.concatenate([unique[:, 0], extra_employer])
+    order = np.lexsort((posted, metro))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    jobs = open_vacancies(
+        (world.careers, world.metros, world.facts),
+        occupation[order],
+        metro[order],
+        employer[order],
+        posted[order],
+        np.full(len(order), 90.0),
+        world.config.remote_share,
+        world.behaviour["campaigns"]["openings_mean"],
+        rng,
+    )
+    return jobs, place[job_of_hire.ravel()]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row per impression: seeker, job int; position from 1; request int; day; propensity; clicked, applied bool."""
+
+    seeker: np.ndarray
+    job: np.ndarray
+    position: np.ndarray
+    request: np.ndarray
+    day: np.ndarray
+    propensity: np.ndarray
+    clicked: np.ndarray
+    applied: np.ndarray
+
+
+def _impressions(
+    world: World,
+    config: LoggingConfig,
+    jobs: Vacancies,
+    rows: np.ndarray,
+    applied_day: np.ndarray,
+    rng: np.random.Generator,
+) -> Shown:
+    """Sessions in the sixty days before each application of the last years, and what came of them."""
+    lives, facts, taxonomy = world.lives, world.facts, world.careers.taxonomy
+    recent = np.flatnonzero(applied_day > world.window_day - config.impression_days)
+    sessions = 1 + rng.poisson(2.0, len(recent))
+    of_hire = np.repeat(recent, sessions)
+    row = rows[of_hire]
+    seeker = lives.seeker[row]
+    day = applied_day[of_hire] - rng.uniform(0, 60, len(row))
+    day = np.maximum(day, lives.start_day[row - 1])  # a session belongs to the position held before the hire
+    current, following = lives.occupation[row - 1], lives.occupation[row]
+    metro = lives.metro[seeker]
+    chosen, propensity = _serve_lists(
+        metro,
+        day,
+        taxonomy.section[current],
+        jobs.posted_day,
+        taxonomy.section[jobs.occupation],
+        np.searchsorted(jobs.metro, np.arange(len(world.metros) + 1)),
+        PERIOD_DAYS,
+        config.list_length,
+        config.uniform_share,
+        config.section_weight,
+        int(rng.integers(1 << 31)),
+    )
+    session, place = np.nonzero(chosen >= 0)
+    job = chosen[session, place]
+    grade = grade_table(taxonomy, world.behaviour)[following[session], jobs.occupation[job]]
+    wage_ratio = np.log(jobs.wage[job] / facts.wage[current[session], metro[session]])
+    gap = np.abs(facts.level[jobs.occupation[job]] - facts.level[current[session]])
+    logit = click_logit(
+        world.behaviour,
+        grade,
+        wage_ratio,
+        np.zeros(len(job)),
+        gap,
+        rng.standard_normal(len(job)),
+        rng.standard_normal(len(jobs))[job],
+    )
+    seen = examination(world.behaviour, config.list_length)[place]
+    clicked = rng.random(len(job)) < seen / (1 + np.exp(-logit))
+    applied = clicked & (rng.random(len(job)) < apply_probability(world.behaviour, grade, wage_ratio, gap))
+    return Shown(
+        seeker[session], job, place + 1, session, day[session] + place / 86_400, propensity[session, place], clicked, applied
+    )
+
+
+def _shown_rows(shown: Shown, keep: np.ndarray, seeker_id: np.ndarray, job_id: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "seeker_id": seeker_id[shown.seeker[keep]],
+            "job_id": job_id[shown.job[keep]],
+            "request_id": ("r" + pd.Series(shown.request[keep]).astype(str)).to_numpy(),
+            "position": shown.position[keep],
+            "promoted": np.zeros(int(keep.sum()), bool),
+            "propensity": shown.propensity[keep],
+            "day": shown.day[keep],
+        }
+    )
+
+
+def _profiles(
+    world: World, config: LoggingConfig, seeker_id: np.ndarray, rng: np.random.Generator
+) -> dict[str, pa.Table]:
+    lives, careers = world.lives, world.careers
+    rows = np.flatnonzero((world.fold[lives.seeker] == FIT) & (lives.start_day < world.window_day))
+    seeker = lives.seeker[rows]
+    recorded = lives.start_day[rows] + rng.exponential(20, len(rows))
+    late = rng.random(len(rows)) < config.late_share
+    recorded = recorded + np.where(late, rng.uniform(60, 300, len(rows)), 0)
+    seen = recorded < world.window_day  # what is not recorded yet is not in the export
+    rows, seeker, recorded = rows[seen], seeker[seen], recorded[seen]
+    follows = np.concatenate([seeker[1:] == seeker[:-1], [False]])
+    ended = np.where(follows, np.concatenate([lives.start_day[rows][1:], [0.0]]), np.nan)
+    employer = np.array([f"e{i}" for i in lives.employer[rows]], dtype=object)
+    employer[rng.random(len(rows)) < config.missing_employer_share] = None
+    positions = pd.DataFrame(
+        {
+            "seeker_id": seeker_id[seeker],
+            "employer_id": employer,
+            "occupation": np.asarray(careers.taxonomy.codes, dtype=object)[lives.occupation[rows]],
+            "title": [world.facts.titles[o][0] for o in lives.occupation[rows]],
+            "geo": np.asarray(world.metros.ids, dtype=object)[lives.metro[seeker]],
+            "started": lives.start_day[rows],
+            "ended": ended,
+            "recorded": recorded,
+        }
+    ).iloc[rng.permutation(len(rows))]
+    fit = np.flatnonzero(world.fold == FIT)
+    schooling = education_before(world)[fit]
+    seekers = pd.DataFrame(
+        {
+            "seeker_id": seeker_id[fit],
+            "geo": np.asarray(world.metros.ids, dtype=object)[lives.metro[fit]],
+            "education_years": np.where(np.isnan(schooling), None, schooling),
+            "updated": world.window_day,
+        }
+    )
+    return {
+        "positions": _table(
+            "positions", positions, {"started_at": "started", "ended_at": "ended", "recorded_at": "recorded"}
+        ),
+        "seekers": _table("seekers", seekers, {"updated_at": "updated"}),
+    }
+
+
+def education_before(world: World) -> np.ndarray:
+    """float32[S]: schooling of each seeker at its last observation up to the last visible survey year (NaN: none)."""
+    careers = world.careers
+    visible = careers.year <= world.config.last_year
+    known = np.full(len(careers.person_ids), np.nan, np.float32)
+    known[careers.person[visible]] = careers.education_years[visible]  # rows are sorted by year: the last one stays
+    return known[world.lives.person]
+
+
+def _occupations(world: World) -> pa.Table:
+    taxonomy = world.careers.taxonomy
+    return pa.table(
+        {
+            "occupation": list(taxonomy.codes),
+            "title": list(taxonomy.titles),
+            "section": [taxonomy.section_names[i] for i in taxonomy.section],
+            "major": [taxonomy.major_names[i] for i in taxonomy.major],
+        }
+    )
+
+
+def _job_table(world: World, jobs: Vacancies, job_id: np.ndarray) -> pa.Table:
+    frame = pd.DataFrame(
+        {
+            "job_id": job_id,
+            "account_id": [f"acc-{e}" for e in jobs.employer],
+            "employer_id": [f"e{e}" for e in jobs.employer],
+            "occupation": np.asarray(world.careers.taxonomy.codes, dtype=object)[jobs.occupation],
+            "title": [world.title(jobs, i) for i in range(len(jobs))],
+            "description": [world.facts.descriptions[o] for o in jobs.occupation],
+            "geo": np.asarray(world.metros.ids, dtype=object)[jobs.metro],
+            "remote": jobs.remote,
+            "wage": np.round(jobs.wage, 2),
+            "posted": jobs.posted_day,
+            "expires": jobs.expires_day,
+        }
+    )
+    return _table("jobs", frame, {"posted_at": "posted", "expires_at": "expires"})
+
+
+def _table(name: str, frame: pd.DataFrame, times: dict[str, str]) -> pa.Table:
+    """An Arrow table with day numbers turned into UTC timestamps, checked like anybody else's."""
+    frame = frame.copy()
+    for target, source in times.items():
+        day = frame.pop(source).to_numpy(float)
+        micros = np.where(np.isnan(day), 0, day * DAY_US).astype(np.int64)
+        frame[target] = pa.array(micros, pa.int64(), mask=np.isnan(day)).cast(pa.timestamp("us", tz="UTC"))
+    columns = {column: pa.array(frame[column], from_pandas=True) for column in frame.columns if column not in times}
+    columns |= {target: _time(frame, target) for target in times}
+    return check_table(name, pa.table(columns))
+
+
+def _time(frame: pd.DataFrame, column: str) -> pa.Array:
+    return pa.array(frame[column], pa.timestamp("us", tz="UTC"), from_pandas=True)
