@@ -16,6 +16,7 @@ import numba
 import numpy as np
 
 from market.errors import ConfigError
+from market.qualification import Qualification
 from market.taxonomy import Taxonomy
 
 PATH = Path(__file__).with_name("behaviour.toml")
@@ -48,13 +49,7 @@ def read_behaviour(path: Path = PATH) -> Behaviour:
 
 def grade_table(taxonomy: Taxonomy, behaviour: Behaviour) -> np.ndarray:
     """float32[C, C]: grade[o, j] of a job of occupation j for a seeker whose recorded next occupation is o."""
-    match = behaviour["match"]
-    same_section = taxonomy.section[:, None] == taxonomy.section
-    same_major = taxonomy.major[:, None] == taxonomy.major
-    grade = np.where(same_major, match["same_major_group"], 0.0)
-    grade = np.where(same_section, match["same_section"], grade)
-    np.fill_diagonal(grade, match["same_occupation"])
-    return grade.astype(np.float32)
+    return Qualification(**behaviour["match"]).table(taxonomy)
 
 
 def click_logit(

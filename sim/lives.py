@@ -14,7 +14,7 @@ import numpy as np
 from market.careers import Careers
 from market.errors import ConfigError
 
-EMPLOYERS_PER_CELL = 40  # employers of one metro and major group, sizes 1/k (Zipf)
+EMPLOYERS_PER_CELL = 80  # employers of one metro and major group, sizes k^-0.8 (Zipf)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def live(
 
 def draw_employers(major: np.ndarray, metro: np.ndarray, metros: int, rng: np.random.Generator) -> np.ndarray:
     """int64[n] employer numbers, drawn within (major group, metro) by Zipf sizes."""
-    size = 1 / np.arange(1, EMPLOYERS_PER_CELL + 1)
+    size = np.arange(1, EMPLOYERS_PER_CELL + 1) ** -0.8
     pick = rng.choice(EMPLOYERS_PER_CELL, len(major), p=size / size.sum())
     return (major.astype(np.int64) * metros + metro) * EMPLOYERS_PER_CELL + pick
 

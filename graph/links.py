@@ -1,0 +1,224 @@
+"""First-order links: which seeker attribute goes with which job attribute, counted in hires and in pairs without hire.
+
+A link pairs one seeker attribute value with one job attribute value (a "meta link" of Shen et al. 2024, arXiv
+2402.13435). Kept by support (hires >= 3 and hires >= reweighted pairs without hire); weighed by a logistic regression
+with an L1 penalty over all surviving links, or by the smoothed ratio of counts. The sum of the weights of the links a
+seeker and a job share is the log odds of a hire against a random open job: what the index sums as boosts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression
+
+from graph.bipartite import Examples
+from market.artefacts import open_artefact, writing
+from market.errors import ConfigError, DataError
+from market.taxonomy import Taxonomy
+
+FORMAT = 1
+TEMPLATES = (
+    ("occupation", "occupation"),
+    ("past_occupation", "occupation"),
+    ("section", "occupation"),
+    ("occupation", "section"),
+    ("past_occupation", "section"),
+    ("section", "section"),
+    ("major", "major"),
+    ("education", "section"),
+)
+EDUCATION_BANDS = (8, 11, 12, 15, 16)  # upper edges, years of schooling
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """no_hires_per_hire pairs are sampled per hire from the occupations of open jobs; they count 1/that in support."""
+
+    no_hires_per_hire: int = 5
+    minimum_hires: int = 3
+    quality: Literal["logistic", "ratio"] = "logistic"
+    inverse_penalty: float = 1.0  # C of the L1 logistic regression: smaller keeps fewer links
+    past_items: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.no_hires_per_hire < 1 or self.minimum_hires < 1 or self.inverse_penalty <= 0:
+            raise ConfigError("no_hires_per_hire and minimum_hires must be at least 1, inverse_penalty above 0")
+
+
+@dataclass(frozen=True)
+class LinkSet:
+    """L links, best weight first. seeker and job are `attribute=value`; hires, no_hires are counts of pairs."""
+
+    link_ids: tuple[str, ...]
+    seeker: tuple[str, ...]
+    job: tuple[str, ...]
+    weight: np.ndarray
+    hires: np.ndarray
+    no_hires: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.link_ids)
+
+    def by_seeker(self) -> dict[str, list[int]]:
+        """Seeker attribute -> positions of its links, best first."""
+        found: dict[str, list[int]] = {}
+        for position, attribute in enumerate(self.seeker):
+            found.setdefault(attribute, []).append(position)
+        return found
+
+    def terms_of_job(self, attributes: Sequence[str]) -> list[str]:
+        """Index terms `link=ID` of a job with these attributes."""
+        wanted = set(attributes)
+        return [f"link={self.link_ids[i]}" for i, attribute in enumerate(self.job) if attribute in wanted]
+
+    def save(self, folder: Path) -> None:
+        columns = {name: list(getattr(self, name)) for name in ("link_ids", "seeker", "job")}
+        numbers = {name: np.asarray(getattr(self, name)) for name in ("weight", "hires", "no_hires")}
+        with writing(folder, "link-set", FORMAT) as scratch:
+            pq.write_table(pa.table({**columns, **numbers}), scratch / "links.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> LinkSet:
+        open_artefact(folder, "link-set", (FORMAT,))
+        table = pq.read_table(Path(folder) / "links.parquet")
+        text = {name: tuple(table[name].to_pylist()) for name in ("link_ids", "seeker", "job")}
+        numbers = {name: table[name].to_numpy() for name in ("weight", "hires", "no_hires")}
+        return cls(**text, **numbers)
+
+
+def education_band(years: float) -> str | None:
+    """"education<=12" and so on; None when unknown."""
+    if not np.isfinite(years):
+        return None
+    top = next((edge for edge in EDUCATION_BANDS if years <= edge), None)
+    return f"education<={top}" if top is not None else f"education>{EDUCATION_BANDS[-1]}"
+
+
+def seeker_attributes(examples: Examples, taxonomy: Taxonomy, past_items: int = 4) -> list[list[str]]:
+    """Per example the attributes links may use, as `attribute=value`; never a protected one."""
+    found = []
+    current = examples.current
+    for i in range(len(examples)):
+        attributes = []
+        if 0 <= current[i] < len(taxonomy):
+            o = int(current[i])
+            attributes = [
+                f"occupation={taxonomy.codes[o]}",
+                f"section={taxonomy.section_names[taxonomy.section[o]]}",
+                f"major={taxonomy.major_names[taxonomy.major[o]]}",
+            ]
+            past = examples.item_occupation[max(examples.start[i], examples.stop[i] - 1 - past_items) : examples.stop[i] - 1]
+            attributes += [f"past_occupation={taxonomy.codes[p]}" for p in sorted(set(past.tolist())) if p != o and p < len(taxonomy)]
+        band = education_band(float(examples.education_years[i]))
+        if band is not None:
+            attributes.append(f"education={band}")
+        found.append(attributes)
+    return found
+
+
+def job_attributes(occupation: int, taxonomy: Taxonomy) -> list[str]:
+    return [
+        f"occupation={taxonomy.codes[occupation]}",
+        f"section={taxonomy.section_names[taxonomy.section[occupation]]}",
+        f"major={taxonomy.major_names[taxonomy.major[occupation]]}",
+    ]
+
+
+def link_id(seeker: str, job: str) -> str:
+    """Stable id of a link: the same attributes give the same id after every re-fit, so human edits survive."""
+    return hashlib.sha256(json.dumps([seeker, job]).encode()).hexdigest()[:12]
+
+
+def mine_links(
+    examples: Examples,
+    taxonomy: Taxonomy,
+    open_jobs: np.ndarray,
+    config: LinkConfig = LinkConfig(),
+    not_hired: Examples | None = None,
+) -> LinkSet:
+    """Count, keep and weigh links. open_jobs float[C]: share of open jobs per occupation, the source of sampled pairs
+    without hire; `not_hired`: applications that ended without hire, target = the job's occupation."""
+    if not (examples.target >= 0).any():
+        raise DataError("hires", "no hire to learn links from", "confirm hires first")
+    rng = np.random.default_rng([config.seed, 31])
+    per = config.no_hires_per_hire
+    attributes = seeker_attributes(examples, taxonomy, config.past_items)
+    jobs = [job_attributes(o, taxonomy) for o in range(len(taxonomy))]
+    sampled = rng.choice(len(taxonomy), (len(examples), per), p=open_jobs / open_jobs.sum())
+
+    seekers = [*attributes, *(a for a in attributes for _ in range(per))]
+    occupation = np.concatenate([examples.target, sampled.ravel()])
+    weight = np.concatenate([np.ones(len(examples)), np.full(sampled.size, 1 / per)])
+    if not_hired is not None and len(not_hired):
+        seekers += seeker_attributes(not_hired, taxonomy, config.past_items)
+        occupation = np.concatenate([occupation, not_hired.target])
+        weight = np.concatenate([weight, np.full(len(not_hired), 1 / per)])
+    hired = np.zeros(len(occupation), bool)
+    hired[: len(examples)] = True
+
+    fires, names = _design(seekers, occupation, jobs)
+    hires = np.asarray(fires[hired].sum(0)).ravel()
+    no_hires = np.asarray(fires[~hired].sum(0)).ravel()
+    keep = np.flatnonzero((hires >= config.minimum_hires) & (hires >= no_hires / per))
+    if not len(keep):
+        empty = np.empty(0)
+        return LinkSet((), (), (), empty, empty.astype(np.int64), empty.astype(np.int64))
+    quality = _quality(fires[:, keep], hired, weight, hires[keep], no_hires[keep], config)
+    order = [i for i in np.lexsort((keep, -quality)) if quality[i] > 0]
+    pairs = [names[keep[i]] for i in order]
+    return LinkSet(
+        tuple(link_id(*pair) for pair in pairs),
+        tuple(pair[0] for pair in pairs),
+        tuple(pair[1] for pair in pairs),
+        quality[order],
+        hires[keep[order]].astype(np.int64),
+        no_hires[keep[order]].astype(np.int64),
+    )
+
+
+def _design(
+    seekers: list[list[str]], occupation: np.ndarray, jobs: list[list[str]]
+) -> tuple[sp.csr_matrix, list[tuple[str, str]]]:
+    """Sparse [pairs, links] of which link fires on which pair; columns in the order first seen."""
+    allowed = set(TEMPLATES)
+    column: dict[tuple[str, str], int] = {}
+    indices: list[int] = []
+    indptr = [0]
+    known: dict[tuple[str, int], list[int]] = {}
+    for attributes, job in zip(seekers, occupation.tolist(), strict=True):
+        for attribute in attributes:
+            key = (attribute, job)
+            if key not in known:
+                kind = attribute.split("=", 1)[0]
+                known[key] = [
+                    column.setdefault((attribute, other), len(column))
+                    for other in jobs[job]
+                    if (kind, other.split("=", 1)[0]) in allowed
+                ]
+            indices.extend(known[key])
+        indptr.append(len(indices))
+    ones = np.ones(len(indices), np.float32)
+    return sp.csr_matrix((ones, indices, indptr), (len(occupation), len(column))), list(column)
+
+
+def _quality(
+    fires: sp.csr_matrix, hired: np.ndarray, weight: np.ndarray, hires: np.ndarray, no_hires: np.ndarray, config: LinkConfig
+) -> np.ndarray:
+    if config.quality == "ratio":
+        return np.log((hires + 1) / (no_hires / config.no_hires_per_hire + 1))
+    solver = LogisticRegression(
+        l1_ratio=1.0, C=config.inverse_penalty, solver="liblinear", max_iter=200, tol=1e-3, random_state=config.seed
+    )
+    solver.fit(fires, hired, sample_weight=weight)
+    return np.asarray(solver.coef_[0])

@@ -1,0 +1,188 @@
+"""Arms of the targeting experiment: they differ only in which campaigns are retrieved for a seeker.
+
+Each arm is a query of the same index: a vector and weighted terms. `attribute` is the personal OR over ranked
+attributes of Xue 2020, `links` sums the weights of learned links, `graph` is the network's lift; `random`, `all` and
+`oracle` (which knows the recorded next occupation) are brackets, not competitors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpu_index import Clause, Index
+from graph.links import seeker_attributes
+from market.errors import ConfigError
+from market.taxonomy import Taxonomy
+from sim.behaviour import hash_uniform
+from sim.market import Market
+from sim.world import World
+from targeting.learned import Learned
+
+ARMS = ("attribute", "links", "graph", "graph+links", "random", "all", "oracle")
+DEFAULT_ARMS = ("attribute", "links", "graph", "random", "oracle")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What one seeker's retrieval asks: boosts by term; `any_of`: rows must have one of these terms (None: any row)."""
+
+    boosts: dict[str, float]
+    any_of: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class AttributeScheme:
+    """How the attribute arm ranks a seeker's own attributes; chosen on the validation market.
+
+    order: attribute kinds from most to least specific; rank "lift" orders the values by learned apply lift instead.
+    """
+
+    kinds: tuple[str, ...] = ("occupation", "past_occupation", "section", "major")
+    rank: str = "lift"
+
+
+def check_arms(arms: Sequence[str]) -> tuple[str, ...]:
+    unknown = [arm for arm in arms if arm not in ARMS]
+    if unknown or not arms:
+        raise ConfigError(f"arm {unknown[0] if unknown else ''!r} is unknown; use some of {', '.join(ARMS)}")
+    return tuple(dict.fromkeys(arms))
+
+
+def arm_scores(
+    arm: str, world: World, market: Market, learned: Learned, index: Index, scheme: AttributeScheme
+) -> np.ndarray:
+    """float32[n]: the arm's score of every pair of the market, -inf where the arm does not retrieve it."""
+    taxonomy = world.careers.taxonomy
+    if arm == "all":
+        return np.zeros(len(market.pairs.campaign), np.float32)
+    if arm == "random":
+        job = market.terms.job[market.pairs.campaign]
+        seeker = np.repeat(market.seeker, np.diff(market.pairs.start))
+        pairs = zip(seeker.tolist(), job.tolist(), strict=True)
+        return np.array([hash_uniform(s, j, 77) for s, j in pairs], np.float32)
+    if arm == "graph":
+        vectors, boosts = learned.affinity.retrieval(market.examples)
+        queries = [Query(boost) for boost in boosts]
+    else:
+        makers: dict[str, Callable[[], list[Query]]] = {
+            "links": lambda: link_queries(market, learned, taxonomy),
+            "attribute": lambda: attribute_queries(market, learned, taxonomy, scheme),
+            "oracle": lambda: _oracle_queries(market, taxonomy),
+            "graph+links": lambda: _graph_and_links(market, learned, taxonomy),
+        }
+        queries = makers[arm]()
+        vectors = np.zeros((len(queries), learned.occupation_vectors.shape[1]), np.float32)
+        if arm == "graph+links":
+            vectors, _ = learned.affinity.retrieval(market.examples)
+    score = retrieve_pairs(index, world, market, vectors, queries)
+    if arm == "graph":
+        score = score + _seeker_constant(market, learned, vectors, queries)
+    return score
+
+
+def retrieve_pairs(index: Index, world: World, market: Market, vectors: np.ndarray, queries: list[Query]) -> np.ndarray:
+    """Ask the index for every live campaign in reach of every seeker, and put the scores beside the market's pairs."""
+    live = "campaign=live"
+    geo = [f"geo={metro}" for metro in world.metros.ids]
+    where = []
+    for query, metro in zip(queries, market.metro, strict=True):
+        groups: list[Sequence[str]] = [[geo[metro], "remote=yes"], [live]]
+        if query.any_of is not None:
+            groups.append(query.any_of)
+        where.append(Clause(all_of=groups))
+    lengths = np.diff(market.pairs.start)
+    k = max(1, int(lengths.max(initial=1)))
+    hits = index.search(vectors, space="graph", k=k, where=where, boosts=[query.boosts for query in queries])
+
+    score = np.full(len(market.pairs.campaign), -np.inf, np.float32)
+    row, column = np.nonzero(hits.ids >= 0)
+    campaign = np.searchsorted(market.terms.job, hits.ids[row, column])
+    reach_key = np.repeat(np.arange(len(lengths)), lengths) * len(market.terms.job) + market.pairs.campaign
+    place = np.searchsorted(reach_key, row * len(market.terms.job) + campaign)
+    assert (reach_key[place] == row * len(market.terms.job) + campaign).all(), "the index found a campaign out of reach"
+    score[place] = hits.scores[row, column]
+    return score
+
+
+def mark_live(index: Index, world: World, learned: Learned, market: Market, vectors: np.ndarray | None) -> None:
+    """Give the market's campaigns the term `campaign=live`, and take it from all others."""
+    live = set(market.terms.job.tolist())
+    changed, terms = [], []
+    for job in range(len(world.inventory)):
+        have = index.terms_of(job)
+        if ("campaign=live" in have) != (job in live):
+            changed.append(job)
+            terms.append([t for t in have if t != "campaign=live"] + (["campaign=live"] if job in live else []))
+    if changed:
+        rows = np.array(changed)
+        spaces = {"graph": learned.occupation_vectors[world.inventory.occupation[rows]]}
+        if vectors is not None:
+            spaces["organic"] = vectors[rows]
+        index.upsert(rows, vectors=spaces, terms=terms)
+
+
+def link_queries(market: Market, learned: Learned, taxonomy: Taxonomy) -> list[Query]:
+    by_seeker = learned.links.by_seeker()
+    ids, weight = learned.links.link_ids, learned.links.weight
+    queries = []
+    for attributes in seeker_attributes(market.examples, taxonomy):
+        boosts = {f"link={ids[i]}": float(weight[i]) for a in attributes for i in by_seeker.get(a, ())}
+        queries.append(Query(boosts, tuple(boosts)))
+    return queries
+
+
+def attribute_queries(
+    market: Market, learned: Learned, taxonomy: Taxonomy, scheme: AttributeScheme
+) -> list[Query]:
+    """The seeker's own attributes, best first; weight 2^-rank, so that a job's score orders like its best attribute."""
+    queries = []
+    for attributes in seeker_attributes(market.examples, taxonomy):
+        own = [a for a in attributes if a.split("=", 1)[0] in scheme.kinds]
+        if scheme.rank == "lift":
+            own.sort(key=lambda a: (-learned.attribute_lift.get(a, 0.0), a))
+        else:
+            own.sort(key=lambda a: (scheme.kinds.index(a.split("=", 1)[0]), a))
+        boosts = {}
+        for rank, attribute in enumerate(own):
+            kind, value = attribute.split("=", 1)
+            boosts.setdefault(f"{'occupation' if kind == 'past_occupation' else kind}={value}", 2.0**-rank)
+        queries.append(Query(boosts, tuple(boosts)))
+    return queries
+
+
+def _oracle_queries(market: Market, taxonomy: Taxonomy) -> list[Query]:
+    return [
+        Query(
+            {
+                f"occupation={taxonomy.codes[o]}": 4.0,
+                f"section={taxonomy.section_names[taxonomy.section[o]]}": 2.0,
+                f"major={taxonomy.major_names[taxonomy.major[o]]}": 1.0,
+            }
+        )
+        for o in market.next_occupation
+    ]
+
+
+def _graph_and_links(market: Market, learned: Learned, taxonomy: Taxonomy) -> list[Query]:
+    """The network's boosts plus half the weight of shared links."""
+    _, boosts = learned.affinity.retrieval(market.examples)
+    linked = link_queries(market, learned, taxonomy)
+    return [
+        Query({**own, **{term: 0.5 * weight for term, weight in links.boosts.items()}})
+        for own, links in zip(boosts, linked, strict=True)
+    ]
+
+
+def _seeker_constant(market: Market, learned: Learned, vectors: np.ndarray, queries: list[Query]) -> np.ndarray:
+    """float32[n]: what turns a retrieval score into the log lift; the same for all pairs of a seeker.
+
+    The order within a seeker does not need it, the campaign's side (which seekers are my best?) does.
+    """
+    target = market.log_lift[:, 0]
+    code = f"occupation={learned.model.taxonomy.codes[0]}"
+    got = vectors @ learned.occupation_vectors[0]
+    got = got + np.array([query.boosts.get(code, 0.0) for query in queries], np.float32)
+    return np.repeat((target - got).astype(np.float32), np.diff(market.pairs.start))

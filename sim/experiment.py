@@ -1,0 +1,255 @@
+"""The targeting experiment: arms side by side on the same seekers, campaigns, clicks and ranker.
+
+Truth of an arm is its own full market ("copy"). "budget-split" estimates it inside one market: disjoint parts of the
+original persons and an equal part of every budget each. The headline is the difference in budget utilisation at equal
+cost per qualified application, read off each arm's frontier over theta; intervals resample campaigns, and original
+persons, and the wider of the two is kept. What rests on the click model is mechanics, not evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from gpu_index import Index
+from market.errors import ConfigError
+from sim.arms import DEFAULT_ARMS, AttributeScheme, arm_scores, check_arms, mark_live
+from sim.behaviour import Behaviour, examination
+from sim.loop import Outcome, Traffic, run_market
+from sim.market import Market, MarketConfig, active_seekers, build_market, day_shares, organic_lists
+from sim.world import SERVE, VALIDATE, World
+from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
+from targeting.auction import PRICING
+from targeting.control import ControlConfig, Policy
+from targeting.learned import Learned
+from targeting.ledger import KAPPA
+from targeting.pacing import cold_prices, plan_budgets
+
+Design = Literal["copy", "budget-split"]
+BASELINE = "attribute"
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """theta and phi are those of the arms table; thetas make the frontier; budget_levels the grid beside it."""
+
+    arms: tuple[str, ...] = DEFAULT_ARMS
+    seeds: int = 3
+    theta: float = 0.1
+    phi: int = 20
+    thetas: tuple[float, ...] = (0.03, 0.06, 0.1, 0.2, 0.4, 1.0)
+    budget_levels: tuple[float, ...] = (0.25, 0.5, 2.0)
+    pacing: Policy = "plan+descent"
+    auction: str = "second"
+    design: Design = "copy"
+    flat_clicks: bool = True
+    market: MarketConfig = field(default_factory=MarketConfig)
+
+    def __post_init__(self) -> None:
+        check_arms(self.arms)
+        if self.seeds < 1:
+            raise ConfigError(f"seeds is {self.seeds}, expected at least 1")
+        if self.auction not in PRICING:
+            raise ConfigError(f"auction {self.auction!r} is unknown; use one of {', '.join(PRICING)}")
+        if self.design not in ("copy", "budget-split"):
+            raise ConfigError(f"design {self.design!r} is unknown; use copy or budget-split")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm in one market: its settings, what was possible and what came of it."""
+
+    arm: str
+    seed: int
+    theta: float
+    budget_level: float
+    flat_clicks: bool
+    outcome: Outcome
+    allowed: np.ndarray  # float64[C] sum over days of min(daily cap, remaining)
+    budget: np.ndarray
+    planned_micros: np.ndarray
+    plan_gap: float
+    reach: float  # mean eligible campaigns per seeker
+
+
+@dataclass(frozen=True)
+class Results:
+    config: ExperimentConfig
+    behaviour_sha256: str
+    scheme: AttributeScheme
+    runs: list[Run]
+    markets: list[Market]
+    share: np.ndarray
+
+    def select(self, arm: str, **wanted: Any) -> list[Run]:
+        default = {"theta": self.config.theta, "budget_level": self.config.market.budget_level, "flat_clicks": False}
+        want = default | wanted
+        return [r for r in self.runs if r.arm == arm and all(getattr(r, name) == v for name, v in want.items())]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What every market shares: world, what was learned, the index, and the text vectors of vacancies and requests."""
+
+    world: World
+    learned: Learned
+    index: Index
+    job_vectors: np.ndarray | None
+    request_vectors: Callable[[np.ndarray], np.ndarray] | None
+
+    def market(self, config: MarketConfig) -> Market:
+        seekers = active_seekers(self.world, config.fold)
+        ids = None
+        if self.request_vectors is not None:
+            requests = self.request_vectors(seekers)
+            ids = organic_lists(self.index, self.world, seekers, requests, config.organic_list)
+        return build_market(self.world, self.learned, config, ids, seekers)
+
+
+def run_experiment(
+    stage: Stage, config: ExperimentConfig, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> Results:
+    """All runs of the configuration; `progress(what, done, total)` after each."""
+    scheme = tune_attribute(stage, config)
+    share = day_shares(stage.world)
+    runs: list[Run] = []
+    markets: list[Market] = []
+    total = config.seeds * len(config.arms)
+    for seed in range(config.seeds):
+        market = stage.market(replace(config.market, seed=config.market.seed + seed, fold=SERVE))
+        mark_live(stage.index, stage.world, stage.learned, market, stage.job_vectors)
+        markets.append(market)
+        for number, arm in enumerate(config.arms):
+            progress(f"seed {seed + 1}, {arm}", seed * len(config.arms) + number, total)
+            runs.extend(_runs_of_arm(stage, config, market, arm, scheme, share))
+    progress("done", total, total)
+    return Results(config, stage.world.behaviour.sha256, scheme, runs, markets, share)
+
+
+def _runs_of_arm(
+    stage: Stage, config: ExperimentConfig, market: Market, arm: str, scheme: AttributeScheme, share: np.ndarray
+) -> Iterator[Run]:
+    score = arm_scores(arm, stage.world, market, stage.learned, stage.index, scheme)
+    behaviour = stage.world.behaviour
+    if config.design == "budget-split":
+        market = split_market(market, config.arms.index(arm), len(config.arms))
+    for theta in sorted({*config.thetas, config.theta}):
+        if arm == "all" and theta != config.theta:
+            continue
+        yield run_arm(config, behaviour, market, arm, score, theta, share)
+    for level in config.budget_levels:
+        if level != config.market.budget_level:
+            yield run_arm(config, behaviour, market.with_budget_level(level), arm, score, config.theta, share)
+    if config.flat_clicks:
+        yield run_arm(config, behaviour, flat_market(market, behaviour), arm, score, config.theta, share, flat=True)
+
+
+def run_arm(
+    config: ExperimentConfig,
+    behaviour: Behaviour,
+    market: Market,
+    arm: str,
+    score: np.ndarray,
+    theta: float,
+    share: np.ndarray,
+    flat: bool = False,
+) -> Run:
+    """Audience, plan and market of one arm at one theta: production functions on the same estimates for every arm."""
+    pairs, terms = market.pairs, market.terms
+    campaigns = len(terms.job)
+    control = ControlConfig(config.pacing)
+    threshold = campaign_thresholds(pairs.start, pairs.campaign, score, campaigns, config.phi)
+    if arm == "all":
+        eligible = np.ones(len(score), bool)
+    else:
+        eligible = eligible_pairs(pairs.start, pairs.campaign, score, Liquidity(theta, config.phi), threshold)
+    plan = plan_budgets(
+        market.segment, market.supply, pairs.start, pairs.campaign, eligible,
+        pairs.p_click, pairs.value_per_click, terms.max_bid, terms.budget,
+    )  # fmt: skip
+    cold = cold_prices(pairs.campaign, pairs.value_per_click, terms.max_bid)
+    price = {"plan+descent": plan.price, "descent": np.full(campaigns, cold), "greedy": np.zeros(campaigns)}
+    eta = {"plan+descent": control.eta, "descent": control.eta_cold, "greedy": 0.0}
+    outcome = run_market(
+        pairs,
+        eligible,
+        market.organic,
+        market.traffic,
+        terms,
+        days=market.config.days,
+        share=share,
+        start_price=price[control.policy],
+        price_floor=control.floor_share * cold,
+        eta=eta[control.policy],
+        promoted_positions=np.array(market.config.promoted_positions),
+        page=market.config.page,
+        exam=examination(behaviour, market.config.page),
+        frequency_cap=market.config.frequency_cap,
+        repeat_effect=behaviour["click"]["repeat"],
+        hire_given_qualified=behaviour["hire"]["given_qualified"],
+        click_delay_seconds=behaviour["traffic"]["click_delay_minutes"] * 60.0,
+        kappa=KAPPA,
+        pricing=PRICING[config.auction],
+        seed=1_000_003 * (market.config.seed + 1),
+    )
+    remaining = terms.budget - np.cumsum(outcome.by_day, axis=0) + outcome.by_day
+    allowed = np.minimum(terms.day_budget, remaining).sum(0).astype(float)
+    return Run(
+        arm, market.config.seed, theta, market.config.budget_level, flat, outcome, allowed, terms.budget,
+        plan.planned_micros, plan.plan.gap, float(eligible.sum() / max(1, len(pairs.start) - 1)),
+    )  # fmt: skip
+
+
+def split_market(market: Market, part: int, parts: int) -> Market:
+    """One arm's part of a budget-split test: every `parts`-th original person (by hash), an equal part of each budget."""
+    draw = [int(hashlib.sha256(f"split:{person}".encode()).hexdigest()[:8], 16) % parts for person in market.person]
+    mine = np.array(draw) == part
+    keep = mine[market.traffic.seeker]
+    traffic = Traffic(*(getattr(market.traffic, name)[keep] for name in ("seeker", "second", "number")))
+    budget = np.maximum(1, market.terms.budget // parts)
+    terms = replace(market.terms, budget=budget, day_budget=-(-budget // market.config.days))
+    return replace(market, traffic=traffic, terms=terms, supply=market.supply * mine.mean())
+
+
+def flat_market(market: Market, behaviour: Behaviour) -> Market:
+    """The placebo world where clicks do not depend on the match; everything else, estimates too, stays."""
+    flat = market.pairs.click_logit - np.float32(behaviour["click"]["match"]) * market.pairs.grade
+    organic = market.organic.click_logit - np.float32(behaviour["click"]["match"]) * market.organic.grade
+    return replace(
+        market,
+        pairs=replace(market.pairs, click_logit=flat),
+        organic=replace(market.organic, click_logit=organic),
+    )
+
+
+def tune_attribute(stage: Stage, config: ExperimentConfig) -> AttributeScheme:
+    """The attribute arm's variant with most expected qualified applications per impression on validation persons."""
+    if BASELINE not in config.arms:
+        return AttributeScheme()
+    market = stage.market(replace(config.market, fold=VALIDATE, seed=config.market.seed + 7_919))
+    mark_live(stage.index, stage.world, stage.learned, market, stage.job_vectors)
+    kinds = AttributeScheme().kinds
+    variants = [
+        AttributeScheme(kinds, "lift"),
+        AttributeScheme(kinds, "specific"),
+        AttributeScheme(("occupation", "section", "major"), "lift"),
+        AttributeScheme(("occupation", "section", "past_occupation", "major"), "specific"),
+    ]
+    return max(variants, key=lambda scheme: _grade_reached(stage, config, market, scheme))
+
+
+def _grade_reached(stage: Stage, config: ExperimentConfig, market: Market, scheme: AttributeScheme) -> float:
+    """Mean recorded grade of the pairs retrieved at the table's theta, on persons nobody is judged on."""
+    pairs = market.pairs
+    score = arm_scores(BASELINE, stage.world, market, stage.learned, stage.index, scheme)
+    threshold = campaign_thresholds(pairs.start, pairs.campaign, score, len(market.terms.job), config.phi)
+    chosen = eligible_pairs(pairs.start, pairs.campaign, score, Liquidity(config.theta, config.phi), threshold)
+    return float(pairs.grade[chosen].sum())
+
+
+def describe(config: ExperimentConfig) -> dict[str, Any]:
+    return asdict(config)

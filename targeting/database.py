@@ -1,0 +1,221 @@
+"""Connections and transactions: one writer at a time, durable when committed, safe on old SQLite libraries.
+
+SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode when one connection commits at the very moment another one
+checkpoints ("WAL-reset bug"). Python usually links such a version, so no connection ever checkpoints by itself
+(wal_autocheckpoint=0), and every writer and every checkpoint takes the same exclusive lock, across threads and
+processes. SQLite has one writer at a time anyway: the lock costs two system calls and replaces its busy polling. The
+checkpoint SQLite runs when the last connection closes is safe: it holds the whole file exclusively.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, TimeoutError
+from sqlalchemy.orm import Session
+
+from market.errors import ConfigError, UserError
+
+WAL_LIMIT_BYTES = 16 << 20
+_PRAGMAS = (
+    "busy_timeout=5000",
+    "journal_mode=WAL",
+    "synchronous=FULL",  # NORMAL loses committed transactions when the power goes
+    "foreign_keys=ON",
+    "wal_autocheckpoint=0",
+)
+
+_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+
+
+class StoreUnavailableError(UserError):
+    """The database does not answer in time (locked, full, gone); nothing was written, a retry is safe."""
+
+    code = "store_unavailable"
+    status = 503
+
+
+class Database:
+    """`with database.reading() as session` and `with database.writing() as session`: one transaction each."""
+
+    def __init__(self, url: str, lock_timeout_seconds: float = 5.0) -> None:
+        self.url = url
+        self.path = sqlite_path(url)
+        self.engine = _connect(url, self.path)
+        self._writer = self.engine.execution_options(writes=True)
+        self._lock = None
+        if self.path is not None:
+            self._lock = _WriteLock(self.path.with_name(self.path.name + ".lock"), lock_timeout_seconds)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with _translated(), Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        with _translated(), self.write_lock():
+            with Session(self._writer) as session, session.begin():
+                yield session
+            if self.path is not None and _size(self.path.with_name(self.path.name + "-wal")) > WAL_LIMIT_BYTES:
+                self._checkpoint()
+
+    @contextmanager
+    def changing_schema(self) -> Iterator[Connection]:
+        """A writing transaction as a plain connection, for migrations."""
+        with _translated(), self.write_lock(), self._writer.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write_lock(self) -> Iterator[None]:
+        """The lock that writers and checkpoints share; a no-op on databases that look after themselves."""
+        with nullcontext() if self._lock is None else self._lock.held():
+            yield
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database file, as far as readers allow."""
+        with _translated(), self.write_lock():
+            self._checkpoint()
+
+    def close(self) -> None:
+        """Checkpoint, unless another process is at work, and close all connections."""
+        with suppress(StoreUnavailableError):
+            self.checkpoint()
+        self.engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
+
+    def ping(self) -> None:
+        with self.reading() as session:
+            session.execute(text("SELECT 1"))
+
+    def _checkpoint(self) -> None:
+        if self.path is None:
+            return
+        raw = self.engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute("PRAGMA busy_timeout=100")  # a reader in the way: next time
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            cursor.execute("PRAGMA busy_timeout=5000")
+            cursor.close()
+        finally:
+            raw.close()
+
+
+class _WriteLock:
+    """Exclusive among the threads of this process, then among processes by flock; released by the kernel on a kill."""
+
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
+        self._threads, self._timeout_seconds = threading.Lock(), timeout_seconds
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        deadline = time.monotonic() + self._timeout_seconds
+        if not self._threads.acquire(timeout=self._timeout_seconds):
+            raise StoreUnavailableError("the database is busy with other writes; try again in a few seconds")
+        try:
+            self._wait_for_other_processes(deadline)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _wait_for_other_processes(self, deadline: float) -> None:
+        pause = 0.0005
+        while True:
+            try:
+                return fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StoreUnavailableError(
+                        "another process holds the database; try again in a few seconds"
+                    ) from None
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite URL, None for another database; ConfigError when the URL is not one."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(f"database URL {url!r}: expected something like sqlite:///out/hiregraph.sqlite") from None
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:" or "uri" in parsed.query:
+        raise ConfigError(f"database URL {url!r}: name a file, for example sqlite:///out/hiregraph.sqlite")
+    return Path(parsed.database)
+
+
+def _connect(url: str, path: Path | None) -> Engine:
+    try:
+        # hide_parameters: what a failing statement was about to store never reaches a log.
+        if path is None:
+            return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, hide_parameters=True, pool_size=10, max_overflow=30, pool_timeout=5)
+    except (ArgumentError, ImportError, OSError) as error:
+        raise ConfigError(f"database URL {make_url(url)!r} can not be opened: {error}") from None
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are opened by _begin, not guessed from statements
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock first; a transaction that reads and then writes could not be upgraded.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise StoreUnavailableError("the database is busy; nothing was written, try again") from None
+    except DatabaseError as error:
+        # SQLite also calls a mistake in a statement "operational": only its primary result code tells.
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF == sqlite3.SQLITE_NOTADB:
+            raise ConfigError("the database file is not a SQLite database; give another one") from None
+        if isinstance(error, OperationalError) and (code is None or code & 0xFF in _UNAVAILABLE):
+            raise StoreUnavailableError("the database does not answer; nothing was written, try again") from None
+        raise
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

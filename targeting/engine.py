@@ -1,0 +1,124 @@
+"""What the API asks of the engine that searches, ranks and targets.
+
+The engine is memory that can be rebuilt: jobs and campaigns live in the store, `targeting.mirror` carries them over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from market.errors import UserError
+from market.records import Filters, Job, Recommendation, SeekerProfile
+from targeting.campaigns import Campaign
+
+REACH_FLOOR = 300  # a smaller group of people is never counted out loud
+
+
+@dataclass(frozen=True)
+class SlateItem:
+    """One place of a slate, position counted from 1; a sponsored one says on whose behalf and carries a token."""
+
+    job_id: str
+    kind: Literal["organic", "promoted"]
+    position: int
+    score: float
+    reasons: tuple[str, ...]
+    sponsored: bool
+    on_behalf_of: str | None = None
+    tracking_token: str | None = None
+    campaign_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AudienceSegment:
+    """attributes in words; hires behind the weight; reach None below REACH_FLOOR."""
+
+    attributes: str
+    weight: float
+    hires: int
+    reach: int | None
+
+
+@dataclass(frozen=True)
+class AudienceLink:
+    """A learned link from attributes of seekers to attributes of jobs, both in words."""
+
+    link_id: str
+    seeker: str
+    job: str
+    weight: float
+    hires: int
+    no_hires: int
+
+
+@dataclass(frozen=True)
+class Audience:
+    reach: int | None
+    segments: tuple[AudienceSegment, ...]
+    links: tuple[AudienceLink, ...]
+
+
+class NotReadyError(UserError):
+    """The engine lacks something it needs to answer; the message says what to do."""
+
+    code = "engine_not_ready"
+    status = 503
+
+
+class Engine(Protocol):
+    """Calls come from several threads at once; writes (the first three) one after the other, beside reads."""
+
+    def upsert_jobs(self, jobs: Sequence[Job]) -> list[str | None]:
+        """Per job None, or why it was refused (one line); accepted jobs are visible to the next search."""
+
+    def delete_job(self, job_id: str) -> bool:
+        """Forget the job; False when it was not there."""
+
+    def set_campaigns(self, live: Sequence[Campaign]) -> None:
+        """Replace the whole set of campaigns that may be shown now."""
+
+    def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
+        """At most k organic jobs, best first."""
+
+    def slate(
+        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
+    ) -> list[SlateItem]:
+        """At most `organic` organic and `promoted` promoted jobs, in the order to be shown."""
+
+    def audience(self, campaign: Campaign, job: Job) -> Audience:
+        """Whom the campaign is shown to, and what was learned that says so."""
+
+    def ready(self) -> str | None:
+        """None, or what is missing, as half a sentence with a remedy."""
+
+
+class NoEngine:
+    """Stands in until artefacts exist: campaigns and jobs can be managed, searching answers NotReadyError."""
+
+    def __init__(self, missing: str) -> None:
+        self._missing = missing
+
+    def upsert_jobs(self, jobs: Sequence[Job]) -> list[str | None]:
+        return [None] * len(jobs)
+
+    def delete_job(self, job_id: str) -> bool:
+        return True
+
+    def set_campaigns(self, live: Sequence[Campaign]) -> None:
+        pass
+
+    def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
+        raise NotReadyError(self._missing)
+
+    def slate(
+        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
+    ) -> list[SlateItem]:
+        raise NotReadyError(self._missing)
+
+    def audience(self, campaign: Campaign, job: Job) -> Audience:
+        raise NotReadyError(self._missing)
+
+    def ready(self) -> str | None:
+        return self._missing

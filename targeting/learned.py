@@ -1,0 +1,311 @@
+"""Everything learned from one set of logs, as one artefact: hires, links, the hire model, response rates, wages.
+
+    logs -> confirmed hires -> links, hire model -> response model (cross-fitted) -> Learned
+
+`fit_learned` is the pipeline of `hiregraph graph fit --logs` and of the demo; serving and the simulator read the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from graph.affinity import Affinity
+from graph.bipartite import Examples
+from graph.hires import NOT_HIRED, HireRules, Hires, confirm
+from graph.history import decimal_year, examples_from_hires
+from graph.links import LinkConfig, LinkSet, mine_links
+from graph.segments import SegmentScheme, fit_segments
+from graph.train import HireModel, TrainConfig, fit
+from market.artefacts import open_artefact, writing
+from market.qualification import Qualification
+from market.tables import Tables
+from market.taxonomy import Taxonomy
+from targeting.response import ResponseModel, fit_response, pair_features
+
+FORMAT = 1
+KIND = "learned"
+
+
+@dataclass(frozen=True)
+class LearnedConfig:
+    """How to learn from logs; `cross_fit` halves score each other's impressions so that response rates stay honest."""
+
+    seed: int = 0
+    hires: HireRules = HireRules()
+    links: LinkConfig = LinkConfig()
+    train: TrainConfig = field(default_factory=TrainConfig)
+    qualification: Qualification = Qualification()
+    minimum_segment_hires: int = 5
+
+
+@dataclass(frozen=True)
+class Learned:
+    """C occupations: wage float64[C] (median of jobs), open_jobs float64[C] (share), hires_by_occupation int64[C].
+
+    attribute_lift: for a seeker attribute value, how much likelier a hire is into a job that has the same value.
+    """
+
+    model: HireModel
+    links: LinkSet
+    response: ResponseModel
+    segments: SegmentScheme
+    qualification: Qualification
+    wage: np.ndarray
+    open_jobs: np.ndarray
+    hires_by_occupation: np.ndarray
+    attribute_lift: dict[str, float]
+    metrics: dict[str, float]
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.model.taxonomy
+
+    @cached_property
+    def affinity(self) -> Affinity:
+        return Affinity(self.model)
+
+    @cached_property
+    def occupation_vectors(self) -> np.ndarray:
+        """float32[C, d]: rows of the index's graph space."""
+        return np.asarray(self.affinity.occupation_vectors, np.float32)
+
+    @cached_property
+    def grades(self) -> np.ndarray:
+        """float32[C, C]: grade of a job of column's occupation for somebody who moves into row's."""
+        return self.qualification.table(self.taxonomy)
+
+    def save(self, folder: Path) -> None:
+        """One directory: model/, links/ and learned.json with its arrays; each part carries its own digests."""
+        self.model.save(folder / "model")
+        self.links.save(folder / "links")
+        with writing(folder / "rates", KIND, FORMAT, metrics=dict(self.metrics)) as scratch:
+            np.savez(
+                scratch / "occupations.npz",
+                wage=self.wage,
+                open_jobs=self.open_jobs,
+                hires_by_occupation=self.hires_by_occupation,
+            )
+            (scratch / "response.json").write_text(self.response.to_json())
+            content = {
+                "segments": self.segments.to_json(),
+                "qualification": self.qualification.__dict__,
+                "attribute_lift": self.attribute_lift,
+            }
+            (scratch / "rates.json").write_text(json.dumps(content))
+
+    @classmethod
+    def load(cls, folder: Path) -> Learned:
+        folder = Path(folder)
+        manifest = open_artefact(folder / "rates", KIND, (FORMAT,))
+        content = json.loads((folder / "rates" / "rates.json").read_text())
+        arrays = np.load(folder / "rates" / "occupations.npz", allow_pickle=False)
+        return cls(
+            HireModel.load(folder / "model"),
+            LinkSet.load(folder / "links"),
+            ResponseModel.from_json((folder / "rates" / "response.json").read_text()),
+            SegmentScheme.from_json(content["segments"]),
+            Qualification(**content["qualification"]),
+            arrays["wage"],
+            arrays["open_jobs"],
+            arrays["hires_by_occupation"],
+            content["attribute_lift"],
+            dict(manifest.metrics),
+        )
+
+
+def fit_learned(
+    tables: Tables,
+    config: LearnedConfig = LearnedConfig(),
+    as_of: datetime | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Learned, Hires]:
+    """Learn everything from logs; every stage is a pure function of (logs, config)."""
+    taxonomy = tables.taxonomy
+    progress("confirming hires")
+    hires = confirm(tables, as_of, config.hires)
+    examples, seekers = examples_from_hires(tables, hires)
+    open_jobs, wage = _jobs_by_occupation(tables, taxonomy)
+    progress("mining links")
+    links = mine_links(examples, taxonomy, open_jobs, config.links, _not_hired(tables, hires))
+    progress("training the hire model")
+    model = fit(examples, taxonomy, config.train)
+    progress("cross-fitting response rates")
+    response = _cross_fitted_response(tables, examples, seekers, taxonomy, config, wage)
+    by_occupation = np.bincount(examples.target, minlength=len(taxonomy))
+    learned = Learned(
+        model,
+        links,
+        response,
+        fit_segments(taxonomy, by_occupation, config.minimum_segment_hires),
+        config.qualification,
+        wage,
+        open_jobs,
+        by_occupation,
+        _attribute_lift(examples, taxonomy, open_jobs),
+        {"persons": len(seekers), "hires": len(hires), "links": len(links)},
+    )
+    return learned, hires
+
+
+def save_hires(hires: Hires, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(hires.hires, folder / "hires.parquet", compression="zstd")
+
+
+def _not_hired(tables: Tables, hires: Hires) -> Examples | None:
+    """Applications whose whole window passed without hire, as examples with the job's occupation as target."""
+    outcome = hires.outcomes.to_pandas()
+    outcome = outcome[outcome.outcome == NOT_HIRED]
+    jobs = tables["jobs"].select(["job_id", "employer_id", "occupation"]).to_pandas().drop_duplicates("job_id")
+    table = outcome.merge(jobs, on="job_id")
+    if not len(table):
+        return None
+    table = table.assign(application_event_id=table.event_id, started_at=table.applied_at, rule="")
+    import pyarrow as pa
+
+    examples, _ = examples_from_hires(tables, Hires(pa.Table.from_pandas(table, preserve_index=False), hires.outcomes))
+    return examples
+
+
+def _jobs_by_occupation(tables: Tables, taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
+    """Share of jobs float64[C] and median wage float64[C]; unknown wages take the section's, then the overall median."""
+    columns = [name for name in ("occupation", "wage") if name in tables["jobs"].column_names]
+    jobs = tables["jobs"].select(columns).to_pandas()
+    jobs["occupation"] = jobs.occupation.map(taxonomy.position)
+    share = np.bincount(jobs.occupation, minlength=len(taxonomy)).astype(float)
+    if "wage" not in jobs or jobs.wage.isna().all():
+        return share / share.sum(), np.ones(len(taxonomy))
+    jobs["section"] = taxonomy.section[jobs.occupation]
+    wage = np.full(len(taxonomy), jobs.wage.median())
+    of_section = jobs.groupby("section").wage.median()
+    for section, median in of_section.items():
+        wage[taxonomy.section == section] = median
+    of_occupation = jobs.groupby("occupation").wage.median().dropna()
+    wage[of_occupation.index.to_numpy()] = of_occupation.to_numpy()
+    return share / share.sum(), wage
+
+
+def _attribute_lift(examples: Examples, taxonomy: Taxonomy, open_jobs: np.ndarray) -> dict[str, float]:
+    """P(job has the value | hired seeker has it) / P(job has the value), smoothed with one pseudo hire at lift 1."""
+    current = examples.current
+    known = (current >= 0) & (examples.target >= 0)
+    mine, target = current[known], examples.target[known]
+    found: dict[str, float] = {}
+
+    def put(kind: str, own: np.ndarray, job: np.ndarray, share: np.ndarray, names: tuple[str, ...]) -> None:
+        have = np.bincount(own, minlength=len(names)).astype(float)
+        hit = np.bincount(own[own == job], minlength=len(names)).astype(float)
+        base = np.maximum(share, 1e-9)
+        lift = (hit + 1) / (have * base + 1)
+        found.update({f"{kind}={names[i]}": float(lift[i]) for i in np.flatnonzero(have)})
+
+    section, major = taxonomy.section, taxonomy.major
+    put("occupation", mine, target, open_jobs, taxonomy.codes)
+    put("section", section[mine], section[target], np.bincount(section, open_jobs), taxonomy.section_names)
+    put("major", major[mine], major[target], np.bincount(major, open_jobs), taxonomy.major_names)
+    before = examples.item_at(1)
+    has = (before >= 0) & (before != current) & (examples.target >= 0)
+    put("past_occupation", before[has], examples.target[has], open_jobs, taxonomy.codes)
+    return found
+
+
+def _half(seeker_id: str) -> int:
+    return hashlib.sha256(f"half:{seeker_id}".encode()).digest()[0] & 1
+
+
+def _cross_fitted_response(
+    tables: Tables,
+    examples: Examples,
+    seekers: tuple[str, ...],
+    taxonomy: Taxonomy,
+    config: LearnedConfig,
+    wage: np.ndarray,
+) -> ResponseModel:
+    """Score each half of the seekers with a model of the other half, then regress clicks and applications."""
+    shown, of_session = _sessions(tables, taxonomy)
+    half_of_hire = np.array([_half(seeker) for seeker in seekers])[examples.person]
+    half_of_session = np.array([_half(seeker) for seeker in of_session.seeker_ids])
+    grades = config.qualification.table(taxonomy)
+    light = replace(config.train, epochs=max(2, config.train.epochs // 2))
+    features = np.zeros((len(shown), 6), np.float32)
+    for half in (0, 1):
+        model = fit(examples.take(half_of_hire != half), taxonomy, light)
+        sessions = np.flatnonzero(half_of_session == half)
+        if not len(sessions):
+            continue
+        mine = of_session.examples.take(sessions)
+        place = np.full(len(half_of_session), -1)
+        place[sessions] = np.arange(len(sessions))
+        rows = np.flatnonzero(half_of_session[shown.session] == half)
+        session, job = place[shown.session.to_numpy()[rows]], shown.occupation.to_numpy()[rows]
+        affinity = Affinity(model)
+        probability, lift = affinity.probabilities(mine), affinity.log_lift(mine)
+        current = mine.current[session]
+        same = np.where(current >= 0, taxonomy.section[current] == taxonomy.section[job], False)
+        own_wage = np.where(current >= 0, wage[current], np.median(wage))
+        job_wage = shown.wage.to_numpy()[rows]
+        features[rows] = pair_features(
+            (probability @ grades)[session, job],
+            probability[session, job],
+            lift[session, job],
+            same,
+            np.log(np.where(np.isfinite(job_wage), job_wage, wage[job]) / own_wage),
+        )
+    clicked = shown.clicked.to_numpy()
+    return fit_response(
+        features, shown.position.to_numpy(float), clicked, features[clicked], shown.applied.to_numpy()[clicked]
+    )
+
+
+@dataclass(frozen=True)
+class _Sessions:
+    examples: Examples
+    seeker_ids: list[str]
+
+
+def _sessions(tables: Tables, taxonomy: Taxonomy):  # noqa: ANN202 - (impressions frame, _Sessions)
+    """Impressions with what became of them, and one example per request: the profile just before it."""
+    import pandas as pd
+    import pyarrow as pa
+
+    shown = tables["impressions"].to_pandas().drop_duplicates("event_id")
+    jobs = tables["jobs"].to_pandas().drop_duplicates("job_id").set_index("job_id")
+    shown = shown[shown.job_id.isin(jobs.index)]
+    key = ["request_id", "job_id"]
+    clicks = tables["clicks"].select(key).to_pandas().drop_duplicates().assign(clicked=True)
+    shown = shown.merge(clicks, on=key, how="left")
+    shown["clicked"] = shown.clicked.fillna(False).astype(bool)
+    pair = ["seeker_id", "job_id"]
+    applied = tables["applications"].select([*pair, "occurred_at"]).to_pandas()
+    soon = shown[shown.clicked][["event_id", *pair, "occurred_at"]].merge(applied, on=pair, suffixes=("", "_applied"))
+    gap = soon.occurred_at_applied - soon.occurred_at
+    within = soon[(gap >= pd.Timedelta(0)) & (gap <= pd.Timedelta("1D"))].event_id
+    shown["applied"] = shown.event_id.isin(set(within))
+    shown["occupation"] = shown.job_id.map(jobs.occupation).map(taxonomy.position)
+    shown["wage"] = shown.job_id.map(jobs.wage) if "wage" in jobs else np.nan
+    shown["position"] = shown.position.fillna(1) if "position" in shown else 1
+
+    requests = shown.groupby("request_id", sort=True).agg(seeker_id=("seeker_id", "first"), at=("occurred_at", "min"))
+    shown["session"] = shown.request_id.map({request: i for i, request in enumerate(requests.index)})
+    as_hires = pd.DataFrame(
+        {
+            "seeker_id": requests.seeker_id.to_numpy(),
+            "applied_at": requests["at"].to_numpy(),
+            "occupation": taxonomy.codes[0],
+        }
+    )
+    empty = pa.table({})
+    profiles, ids = examples_from_hires(tables, Hires(pa.Table.from_pandas(as_hires, preserve_index=False), empty))
+    return shown, _Sessions(profiles, [ids[person] for person in profiles.person])
+
+
+__all__ = ["Learned", "LearnedConfig", "decimal_year", "fit_learned", "save_hires"]

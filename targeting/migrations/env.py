@@ -1,0 +1,8 @@
+"""Run by Alembic: applies the steps on the connection, and in the transaction, that `upgrade` hands over."""
+
+from alembic import context
+
+from targeting.store import Base
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+context.run_migrations()

@@ -1,0 +1,71 @@
+"""From eligible pairs to the day plan: campaign x seeker segment, solved by OR-Tools, read as starting prices.
+
+    maximise expected qualified applications   subject to   budgets, supply of impressions per segment
+
+The plan is on pooled segments (metro and section of the present occupation): thin cells borrow from their pool. What
+serving needs of it is the price of each budget, in expected qualified applications per micro.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from targeting.plan import Plan, PlanProblem, solve
+
+EXPECTED_PRICE_SHARE = 0.7  # expected price of a click as a share of the ceiling; the auction decides the real one
+
+
+@dataclass(frozen=True)
+class PacingPlan:
+    """price float64[C] per micro; planned_micros float64[C]; the certified plan behind them; pairs' segment and campaign."""
+
+    price: np.ndarray
+    planned_micros: np.ndarray
+    plan: Plan
+    segment: np.ndarray
+    campaign: np.ndarray
+
+
+def plan_budgets(
+    seeker_segment: np.ndarray,
+    supply: np.ndarray,
+    start: np.ndarray,
+    campaign: np.ndarray,
+    eligible: np.ndarray,
+    p_click: np.ndarray,
+    value_per_click: np.ndarray,
+    max_bid_micros: np.ndarray,
+    budget_micros: np.ndarray,
+    time_limit_seconds: float = 60.0,
+) -> PacingPlan:
+    """Plan budgets over the eligible pairs (CSR by seeker).
+
+    seeker_segment int[S]; supply float64[segments] promoted impressions, counted as seen; budgets of the same period.
+    A segment offers a campaign only the share of its impressions whose seekers the campaign may reach.
+    """
+    campaigns = len(budget_micros)
+    seeker = np.repeat(np.arange(len(start) - 1), np.diff(start))[eligible]
+    key = seeker_segment[seeker].astype(np.int64) * campaigns + campaign[eligible]
+    unique, place = np.unique(key, return_inverse=True)
+    count = np.bincount(place)
+    chance = np.bincount(place, p_click[eligible]) / count
+    value = np.bincount(place, (p_click * value_per_click)[eligible]) / count
+    segment, of_campaign = unique // campaigns, unique % campaigns
+    cost = chance * EXPECTED_PRICE_SHARE * max_bid_micros[of_campaign]
+    plan = solve(
+        PlanProblem(
+            budget_micros.astype(np.float64), supply.astype(np.float64), of_campaign, segment, value, cost
+        ),
+        time_limit_seconds,
+    )
+    planned = np.bincount(of_campaign, plan.impressions * cost, minlength=campaigns)
+    return PacingPlan(plan.budget_price, planned, plan, segment, of_campaign)
+
+
+def cold_prices(campaign: np.ndarray, value_per_click: np.ndarray, max_bid_micros: np.ndarray) -> float:
+    """The median of value per micro over pairs: where a descent without plan begins, and the yardstick of its floor."""
+    if not len(campaign):
+        return 0.0
+    return float(np.median(value_per_click / max_bid_micros[campaign]))

@@ -1,0 +1,159 @@
+"""What routes work with: the services of the app, who is calling, and answers that are given only once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Depends, Header, Path, Request, Response
+
+from market.clock import Clock
+from market.records import Filters, SeekerProfile
+from targeting.campaign_schemas import CampaignOut
+from targeting.campaigns import Campaign, as_of, delivery
+from targeting.engine import Engine, NotReadyError, SlateItem
+from targeting.gate import Meter
+from targeting.keys import Principal, Role
+from targeting.mirror import Mirror
+from targeting.problems import IdempotencyError, PreconditionError
+from targeting.schemas import ID_PATTERN
+from targeting.store import Answer, Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Services:
+    """What routes work with, made once per app."""
+
+    store: Store
+    engine: Engine
+    mirror: Mirror
+    clock: Clock
+    entropy: Callable[[int], bytes]
+    meter: Meter
+
+    def refresh(self, wait_seconds: float = -1) -> None:
+        """Carry what is new in the store over to the engine; a failure leaves the engine as it was."""
+        try:
+            self.mirror.catch_up(wait_seconds)
+        except Exception as error:
+            log.warning("engine not brought up to date", error=type(error).__name__)
+
+    def campaign(self, campaign_id: str, me: Principal) -> Campaign:
+        return as_of(self.store.campaign(campaign_id, me.scope), self.clock.now())
+
+    def view(self, campaign: Campaign) -> CampaignOut:
+        return self.views([campaign])[0]
+
+    def views(self, campaigns: list[Campaign]) -> list[CampaignOut]:
+        """How campaigns look from outside right now."""
+        jobs = self.store.jobs_by_id({campaign.job_id for campaign in campaigns})
+        now, missing = self.clock.now(), self.engine.ready()
+
+        def view(campaign: Campaign) -> CampaignOut:
+            job, deleted = jobs[campaign.job_id]
+            return CampaignOut.of(as_of(campaign, now), delivery(campaign, None if deleted else job, now, missing))
+
+        return [view(campaign) for campaign in campaigns]
+
+    def slate(
+        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
+    ) -> list[SlateItem]:
+        """The engine's slate; organic jobs alone when the promoted part fails."""
+        try:
+            return self.engine.slate(seeker, query, filters, organic, promoted)
+        except NotReadyError:
+            raise
+        except Exception as error:
+            log.warning("slate failed; organic jobs only", error=type(error).__name__)
+        found = self.engine.recommend(seeker, query, filters, organic) if organic else []
+        return [
+            SlateItem(job.job_id, "organic", position, job.score, job.reasons, sponsored=False)
+            for position, job in enumerate(found, start=1)
+        ]
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _allow(*roles: Role) -> Any:
+    async def principal(request: Request) -> Principal:
+        found: Principal = request.state.principal
+        found.require(roles)
+        return found
+
+    return Depends(principal)
+
+
+Here = Annotated[Services, Depends(_services)]
+Reader = Annotated[Principal, _allow("owner", "manager", "analyst", "platform", "auditor")]
+Manager = Annotated[Principal, _allow("owner", "manager")]
+Platform = Annotated[Principal, _allow("platform")]
+ObjectId = Annotated[str, Path(pattern=ID_PATTERN)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1_000)]
+
+
+@dataclass(frozen=True)
+class Once:
+    """The Idempotency-Key of a request, if it has one: the first answer is kept for 24 hours and said again."""
+
+    key: str | None
+    digest: str
+    key_id: str
+    store: Store
+    now: datetime
+
+    def said_before(self) -> Response | None:
+        if self.key is None:
+            return None
+        answer = self.store.answer(self.key_id, self.key, self.now)
+        if answer is None:
+            return None
+        if answer.request_digest != self.digest:
+            raise IdempotencyError("this Idempotency-Key belongs to a different request; use a new key")
+        return answer_with(answer.status, answer.body, answer.etag)
+
+    def record(self, status: int, view: CampaignOut) -> Answer | None:
+        """What to store beside the change, in the same transaction."""
+        if self.key is None:
+            return None
+        body, etag = view.model_dump_json(), etag_of(view)
+        return Answer(self.key_id, self.key, self.digest, status, body, etag, self.now)
+
+
+async def _once(
+    request: Request,
+    here: Here,
+    key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$")] = None,
+) -> Once:
+    asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    digest = hashlib.sha256(asked).hexdigest()
+    return Once(key, digest, request.state.principal.key_id, here.store, here.clock.now())
+
+
+OnlyOnce = Annotated[Once, Depends(_once)]
+
+
+def answer_with(status: int, body: str, etag: str | None, location: str | None = None) -> Response:
+    headers = {"ETag": etag, "Location": location}
+    sent = {name: value for name, value in headers.items() if value is not None}
+    return Response(body, status, headers=sent, media_type="application/json")
+
+
+def etag_of(campaign: Campaign | CampaignOut) -> str:
+    # The clock moves the status without a new version, so both are part of the tag.
+    return f'"{campaign.version}-{campaign.status}"'
+
+
+def require_match(if_match: str | None, campaign: Campaign) -> None:
+    if if_match is None or if_match.strip() == "*":
+        return
+    if etag_of(campaign) not in (tag.strip() for tag in if_match.split(",")):
+        raise PreconditionError(f"the campaign has changed: its ETag is {etag_of(campaign)}; read it again and repeat")
