@@ -175,3 +175,18 @@ def _table(clusters: ArrayLike, **columns: ArrayLike | None) -> tuple[Floats, in
             raise ConfigError(f"{name}[{wrong[0]}] is {column[wrong[0]]}; expected a finite number{bound}")
         sums[:, at] = np.bincount(group, column, minlength=groups)
     return sums, len(ids)
+
+
+def bootstrap_statistic(
+    clusters: ArrayLike,
+    columns: ArrayLike,
+    statistic: Statistic,
+    *,
+    rng: np.random.Generator,
+    draws: int = 1000,
+    level: float = 0.95,
+) -> Estimate:
+    """Any statistic of weighted column sums: columns float64[rows, M]; statistic maps sums [n, M] to values [n]."""
+    table = np.asarray(columns, dtype=np.float64)
+    sums, rows = _table(clusters, **{f"column {at}": table[:, at] for at in range(table.shape[1])})
+    return _estimate(sums, rows, statistic, rng, draws, level)

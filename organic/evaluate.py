@@ -24,8 +24,8 @@ def evaluate_recommendations(
 ) -> dict[str, Any]:
     """Means over the seekers who applied to anything: {"mrr": {"mean", "ci95"}, "recall@10": …, "n": seekers}.
 
-    ranked int64[B, k], best first, padded with -1; relevant[i] the rows seeker i applied to after the moment the list was
-    made for. The intervals are a bootstrap by seeker.
+    ranked int64[B, k], best first, padded with -1; relevant[i] the rows seeker i applied to after the moment the list
+    was made for. The intervals are a bootstrap by seeker.
     """
     per_seeker = scores_by_seeker(ranked, relevant, cutoffs)
     n = len(per_seeker["mrr"])

@@ -42,7 +42,7 @@ class Recommender:
     """Jobs for seekers, from the space `organic` of an index whose rows a JobBook numbers and `job_terms` describes.
 
     A request that says nothing (no query, titles, skills or known jobs) is not personalised: it gets the jobs nearest
-    to `typical`, a float32[d] such as the mean vector of jobs people applied to, or else, all scores being 0, the newest.
+    to `typical`, a float32[d] such as the mean vector of jobs people applied to, or else the newest, all scored 0.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Recommender:
         return rows, scores
 
     def request(self, seeker: SeekerProfile, query: str | None = None) -> Request:
-        """The request with the jobs of the seeker's newest activity; of several actions on a job the last one counts."""
+        """The request with the jobs of the seeker's newest activity; of the actions on one job the last counts."""
         actions = {event.job_id: event.action for event in sorted(seeker.activity, key=lambda event: event.at)}
         newest = sorted(seeker.activity, key=lambda event: event.at, reverse=True)
         known: dict[str, Job] = {}

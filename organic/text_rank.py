@@ -122,7 +122,8 @@ def _top(scores: np.ndarray, k: int) -> np.ndarray:
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     wide = vectors.astype(np.float64)
-    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
+    unit: np.ndarray = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def _blocks(starts: np.ndarray, size: int) -> Iterable[tuple[int, int]]:

@@ -76,26 +76,34 @@ class TextTowers:
     job      .7 title + .3 (description and skills)
     request  query + .6 titles (newest first, decay .6) + .3 skills + .5 mean of liked jobs - .1 mean of dismissed jobs
 
-    Parts that are missing are left out. Activity costs an encoding per job, unless the encoder remembers.
+    Parts that are missing are left out. Requests, and the jobs of their activity, go through `request_encoder` where
+    one is given: a fast student of `encoder`, in the same space.
     """
 
-    def __init__(self, encoder: TextVectors, weights: TextWeights | None = None) -> None:
-        self._encoder = encoder
+    def __init__(
+        self, encoder: TextVectors, weights: TextWeights | None = None, request_encoder: TextVectors | None = None
+    ) -> None:
+        self._encoder, self._request_encoder = encoder, request_encoder or encoder
         self._weights = weights or TextWeights()
+        if self._request_encoder.dimension != encoder.dimension:
+            raise ConfigError(
+                f"request_encoder has {self._request_encoder.dimension} dimensions, the encoder {encoder.dimension}; "
+                "give one that was fitted to this encoder"
+            )
 
     @property
     def dimension(self) -> int:
         return self._encoder.dimension
 
     def job_vectors(self, jobs: Sequence[Job]) -> np.ndarray:
-        return self._means([self._job_parts(job) for job in jobs])
+        return self._means(self._encoder, [self._job_parts(job) for job in jobs])
 
     def request_vectors(self, requests: Sequence[Request]) -> np.ndarray:
         mentioned = dict.fromkeys(job for request in requests for job in (*request.liked, *request.dismissed))
-        vectors = self.job_vectors(list(mentioned))  # [m, d]
+        vectors = self._means(self._request_encoder, [self._job_parts(job) for job in mentioned])  # [m, d]
         of_job = dict(zip(mentioned, vectors, strict=True))
         activity = [self._activity(request, of_job) for request in requests]
-        return self._means([self._request_parts(request) for request in requests], activity)
+        return self._means(self._request_encoder, [self._request_parts(request) for request in requests], activity)
 
     def _job_parts(self, job: Job) -> list[tuple[float, str]]:
         described = ". ".join(part for part in (job.description.strip(), ", ".join(job.skills)) if part)
@@ -121,13 +129,15 @@ class TextTowers:
                 total += weight / len(jobs) * of_job[job]
         return total
 
-    def _means(self, parts: Sequence[list[tuple[float, str]]], plus: Sequence[np.ndarray] | None = None) -> np.ndarray:
+    def _means(
+        self, encoder: TextVectors, parts: Sequence[list[tuple[float, str]]], plus: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
         """float32[n, d]: per row the weighted sum of its texts' vectors (and plus), scaled to length 1.
 
         Rows are summed one by one in float64: a row does not depend on the others.
         """
         texts = {text: None for row in parts for _, text in row}
-        of_text = dict(zip(texts, self._encoder.encode(list(texts)), strict=True))
+        of_text = dict(zip(texts, encoder.encode(list(texts)), strict=True))
         out = np.zeros((len(parts), self.dimension), np.float32)
         for number, row in enumerate(parts):
             total = np.zeros(self.dimension) if plus is None else plus[number]

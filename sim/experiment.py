@@ -9,23 +9,24 @@ persons, and the wider of the two is kept. What rests on the click model is mech
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
-from gpu_index import Index
 from market.errors import ConfigError
 from sim.arms import DEFAULT_ARMS, AttributeScheme, arm_scores, check_arms, mark_live
 from sim.behaviour import Behaviour, examination
 from sim.loop import Outcome, Traffic, run_market
-from sim.market import Market, MarketConfig, active_seekers, build_market, day_shares, organic_lists
-from sim.world import SERVE, VALIDATE, World
+from sim.market import Market, MarketConfig, day_shares
+from sim.stage import Stage
+from sim.world import SERVE, VALIDATE
 from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
 from targeting.auction import PRICING
 from targeting.control import ControlConfig, Policy
-from targeting.learned import Learned
 from targeting.ledger import KAPPA
 from targeting.pacing import cold_prices, plan_budgets
 
@@ -38,11 +39,12 @@ class ExperimentConfig:
     """theta and phi are those of the arms table; thetas make the frontier; budget_levels the grid beside it."""
 
     arms: tuple[str, ...] = DEFAULT_ARMS
-    seeds: int = 3
-    theta: float = 0.1
+    seeds: int = 2
+    threads: int = 2
+    theta: float = 0.15
     phi: int = 20
-    thetas: tuple[float, ...] = (0.03, 0.06, 0.1, 0.2, 0.4, 1.0)
-    budget_levels: tuple[float, ...] = (0.25, 0.5, 2.0)
+    thetas: tuple[float, ...] = (0.04, 0.08, 0.15, 0.3, 0.6)
+    budget_levels: tuple[float, ...] = (0.4, 2.0)
     pacing: Policy = "plan+descent"
     auction: str = "second"
     design: Design = "copy"
@@ -91,25 +93,6 @@ class Results:
         return [r for r in self.runs if r.arm == arm and all(getattr(r, name) == v for name, v in want.items())]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What every market shares: world, what was learned, the index, and the text vectors of vacancies and requests."""
-
-    world: World
-    learned: Learned
-    index: Index
-    job_vectors: np.ndarray | None
-    request_vectors: Callable[[np.ndarray], np.ndarray] | None
-
-    def market(self, config: MarketConfig) -> Market:
-        seekers = active_seekers(self.world, config.fold)
-        ids = None
-        if self.request_vectors is not None:
-            requests = self.request_vectors(seekers)
-            ids = organic_lists(self.index, self.world, seekers, requests, config.organic_list)
-        return build_market(self.world, self.learned, config, ids, seekers)
-
-
 def run_experiment(
     stage: Stage, config: ExperimentConfig, progress: Callable[[str, int, int], None] = lambda *_: None
 ) -> Results:
@@ -119,33 +102,43 @@ def run_experiment(
     runs: list[Run] = []
     markets: list[Market] = []
     total = config.seeds * len(config.arms)
-    for seed in range(config.seeds):
-        market = stage.market(replace(config.market, seed=config.market.seed + seed, fold=SERVE))
-        mark_live(stage.index, stage.world, stage.learned, market, stage.job_vectors)
-        markets.append(market)
-        for number, arm in enumerate(config.arms):
-            progress(f"seed {seed + 1}, {arm}", seed * len(config.arms) + number, total)
-            runs.extend(_runs_of_arm(stage, config, market, arm, scheme, share))
+    with ThreadPoolExecutor(config.threads) as pool:  # the market loop and the solver hold no interpreter lock
+        for seed in range(config.seeds):
+            market = stage.market(replace(config.market, seed=config.market.seed + seed, fold=SERVE))
+            mark_live(stage.index, stage.world, stage.learned, market, stage.job_vectors)
+            markets.append(market)
+            for number, arm in enumerate(config.arms):
+                progress(f"seed {seed + 1} of {config.seeds}: {arm}", seed * len(config.arms) + number, total)
+                score = arm_scores(arm, stage.world, market, stage.learned, stage.index, scheme)
+                part = split_market(market, number, len(config.arms)) if config.design == "budget-split" else market
+                runs.extend(pool.map(partial(_play, config, stage.world.behaviour, arm, score, share), _plays(config, arm, part, stage.world.behaviour)))
     progress("done", total, total)
     return Results(config, stage.world.behaviour.sha256, scheme, runs, markets, share)
 
 
-def _runs_of_arm(
-    stage: Stage, config: ExperimentConfig, market: Market, arm: str, scheme: AttributeScheme, share: np.ndarray
-) -> Iterator[Run]:
-    score = arm_scores(arm, stage.world, market, stage.learned, stage.index, scheme)
-    behaviour = stage.world.behaviour
-    if config.design == "budget-split":
-        market = split_market(market, config.arms.index(arm), len(config.arms))
-    for theta in sorted({*config.thetas, config.theta}):
-        if arm == "all" and theta != config.theta:
-            continue
-        yield run_arm(config, behaviour, market, arm, score, theta, share)
-    for level in config.budget_levels:
-        if level != config.market.budget_level:
-            yield run_arm(config, behaviour, market.with_budget_level(level), arm, score, config.theta, share)
+def _plays(
+    config: ExperimentConfig, arm: str, market: Market, behaviour: Behaviour
+) -> list[tuple[Market, float, bool]]:
+    """(market, theta, flat clicks) of every run of an arm: the frontier, the grid of budgets, the placebo."""
+    thetas = [config.theta] if arm == "all" else sorted({*config.thetas, config.theta})
+    plays = [(market, theta, False) for theta in thetas]
+    levels = [level for level in config.budget_levels if level != config.market.budget_level]
+    plays += [(market.with_budget_level(level), config.theta, False) for level in levels]
     if config.flat_clicks:
-        yield run_arm(config, behaviour, flat_market(market, behaviour), arm, score, config.theta, share, flat=True)
+        plays.append((flat_market(market, behaviour), config.theta, True))
+    return plays
+
+
+def _play(
+    config: ExperimentConfig,
+    behaviour: Behaviour,
+    arm: str,
+    score: np.ndarray,
+    share: np.ndarray,
+    play: tuple[Market, float, bool],
+) -> Run:
+    market, theta, flat = play
+    return run_arm(config, behaviour, market, arm, score, theta, share, flat)
 
 
 def run_arm(
@@ -252,4 +245,5 @@ def _grade_reached(stage: Stage, config: ExperimentConfig, market: Market, schem
 
 
 def describe(config: ExperimentConfig) -> dict[str, Any]:
-    return asdict(config)
+    """The configuration as plain data; threads are left out, they change no result."""
+    return {name: value for name, value in asdict(config).items() if name != "threads"}

@@ -204,7 +204,7 @@ def _pop(heap: np.ndarray, size: int, when: np.ndarray) -> int:
     return top
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _run(
     start, campaign, p_click, value, click_logit, p_apply, grade, eligible,
     organic_job, organic_logit, organic_apply, organic_grade,

@@ -31,14 +31,14 @@ class MarketConfig:
     """days and campaigns of a market; budget_level scales every budget; page and promoted places of a result list."""
 
     days: int = 7
-    campaigns: int = 600
+    campaigns: int = 300
     seed: int = 0
     fold: int = SERVE
     budget_level: float = 1.0
     page: int = 10
     promoted_positions: tuple[int, ...] = (0, 3, 7)  # from 0: an ad load of 30 % at most
     organic_list: int = 20
-    frequency_cap: int = 4  # promoted impressions of one campaign to one seeker in the window
+    frequency_cap: int = 6  # promoted impressions of one campaign to one seeker in the window
     currency: str = "USD"
 
 

@@ -38,7 +38,7 @@ class WorldConfig:
     persons: int = 4_000  # generated world only
     fit_share: float = 0.6
     validate_share: float = 0.1
-    serve_replicas: int = 3
+    serve_replicas: int = 8
     same_occupation_share: float = 0.4  # assumption, swept 0 to .6: the survey does not record employers
     calendar_shift: int = 31
     last_year: int = 1991  # the last survey year the engine may see; 1991/92 lies before the recoding of 1993-96

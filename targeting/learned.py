@@ -24,7 +24,8 @@ from graph.hires import NOT_HIRED, HireRules, Hires, confirm
 from graph.history import decimal_year, examples_from_hires
 from graph.links import LinkConfig, LinkSet, mine_links
 from graph.segments import SegmentScheme, fit_segments
-from graph.train import HireModel, TrainConfig, fit
+from graph.model import HireModel
+from graph.train import TrainConfig, fit
 from market.artefacts import open_artefact, writing
 from market.qualification import Qualification
 from market.tables import Tables
@@ -49,7 +50,8 @@ class LearnedConfig:
 
 @dataclass(frozen=True)
 class Learned:
-    """C occupations: wage float64[C] (median of jobs), open_jobs float64[C] (share), hires_by_occupation int64[C].
+    """C occupations: wage float64[C] (median of jobs), open_jobs float64[C] (share), hires_by_occupation int64[C];
+    seekers_by_occupation int64[C]: people of the logs by present occupation.
 
     attribute_lift: for a seeker attribute value, how much likelier a hire is into a job that has the same value.
     """
@@ -62,6 +64,7 @@ class Learned:
     wage: np.ndarray
     open_jobs: np.ndarray
     hires_by_occupation: np.ndarray
+    seekers_by_occupation: np.ndarray
     attribute_lift: dict[str, float]
     metrics: dict[str, float]
 
@@ -93,6 +96,7 @@ class Learned:
                 wage=self.wage,
                 open_jobs=self.open_jobs,
                 hires_by_occupation=self.hires_by_occupation,
+                seekers_by_occupation=self.seekers_by_occupation,
             )
             (scratch / "response.json").write_text(self.response.to_json())
             content = {
@@ -117,6 +121,7 @@ class Learned:
             arrays["wage"],
             arrays["open_jobs"],
             arrays["hires_by_occupation"],
+            arrays["seekers_by_occupation"],
             content["attribute_lift"],
             dict(manifest.metrics),
         )
@@ -150,6 +155,7 @@ def fit_learned(
         wage,
         open_jobs,
         by_occupation,
+        _seekers_by_occupation(tables, taxonomy),
         _attribute_lift(examples, taxonomy, open_jobs),
         {"persons": len(seekers), "hires": len(hires), "links": len(links)},
     )
@@ -192,6 +198,12 @@ def _jobs_by_occupation(tables: Tables, taxonomy: Taxonomy) -> tuple[np.ndarray,
     of_occupation = jobs.groupby("occupation").wage.median().dropna()
     wage[of_occupation.index.to_numpy()] = of_occupation.to_numpy()
     return share / share.sum(), wage
+
+
+def _seekers_by_occupation(tables: Tables, taxonomy: Taxonomy) -> np.ndarray:
+    held = tables["positions"].select(["seeker_id", "occupation", "started_at"]).to_pandas()
+    present = held.sort_values(["seeker_id", "started_at"]).drop_duplicates("seeker_id", keep="last")
+    return np.bincount(present.occupation.map(taxonomy.position), minlength=len(taxonomy))
 
 
 def _attribute_lift(examples: Examples, taxonomy: Taxonomy, open_jobs: np.ndarray) -> dict[str, float]:

@@ -168,9 +168,9 @@ def _simplex(problem: PlanProblem, useful: Ints, reach: Floats, gain: Floats, se
     model.fill_model_from_sparse_data(lower, upper, worth, unbounded, limits, matrix)  # type: ignore[arg-type]
     model.set_maximize(True)
 
-    # Solve
+    # Solve. The model is scaled already; GLOP's own scaling on top made some wide-ranging problems ABNORMAL.
     solver = ModelSolverHelper("glop")
-    solver.set_solver_specific_parameters("use_dual_simplex:true")
+    solver.set_solver_specific_parameters("use_dual_simplex:true use_scaling:false")
     solver.set_time_limit_in_seconds(seconds)
     solver.solve(model)
     if not solver.has_solution():

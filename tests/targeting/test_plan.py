@@ -284,6 +284,22 @@ def test_budgets_from_1e_minus_9_to_1e15_can_stand_in_one_plan(seed: int) -> Non
     assert plan.gap < 1e-6
 
 
+def test_amounts_over_eight_orders_of_magnitude_do_not_upset_the_simplex() -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(200):
+        campaigns, segments, pairs = rng.integers(1, 40), rng.integers(1, 60), rng.integers(1, 600)
+        budget, supply, value, cost = (
+            10 ** rng.uniform(-4, 4, size) * (rng.random(size) > 0.1) for size in (campaigns, segments, pairs, pairs)
+        )
+        given = PlanProblem(
+            budget, supply, rng.integers(0, campaigns, pairs), rng.integers(0, segments, pairs), value, cost
+        )
+        plan = solve(given)
+        check_certificate(given, plan)
+        assert plan.solver in ("glop", "none")
+        assert plan.gap < 1e-6
+
+
 @pytest.mark.parametrize("tiny", [5e-324, 1e-300])
 def test_numbers_at_the_edge_of_float64_do_no_harm(tiny: float) -> None:
     for edge in (tiny, 1e100):

@@ -1,0 +1,174 @@
+"""The index: rows with vectors in named spaces and a bag of terms in, exact top-k rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from gpu_index import cpu, snapshot
+from gpu_index.bags import Bags, bags_of
+from gpu_index.clause import Clause
+from gpu_index.inputs import (
+    PRECISIONS,
+    boosts_of,
+    clauses_of,
+    dimension,
+    ids_of,
+    k_of,
+    matrix,
+    spaces_of,
+    vectors_of,
+)
+from gpu_index.matching import Matching
+from gpu_index.rows import RowStore
+from gpu_index.scoring import bf16_bits, from_bf16_bits
+from gpu_index.terms import TermStore
+from gpu_index.topk import Hits
+from market.errors import ConfigError, IndexInputError
+
+
+class Index:
+    """Exact filtered top-k over live rows.
+
+    score = <query, vector> in float64 + weights of the boosted terms the row has, rounded once to float32
+    order = score descending, id ascending
+
+    spaces     {name: dimension}; a row may lack a vector in some, and is never found in those
+    device     "cpu", "cuda" or "auto" (the best there is)
+    precision  "float32", or "bf16": vectors are rounded to bfloat16 when they come in, and answers are exact on those
+
+    A refused call raises IndexInputError (a ValueError) that names the value, and changes nothing. Calls may come from
+    several threads: one lock makes each of them atomic, so a search sees a row as it was before or after a write.
+
+    Memory per row: 4 bytes a dimension, 9 a space, about 120 for the id, 12 to 16 a term; see cpu.py for time.
+    """
+
+    def __init__(self, spaces: Mapping[str, int], device: str = "cpu", precision: str = "float32") -> None:
+        self._spaces = spaces_of(spaces)
+        self._device = _device(device)
+        if precision not in PRECISIONS:
+            raise IndexInputError(f"precision is {precision!r}; expected one of {PRECISIONS}")
+        self._precision = precision
+        self._rows = RowStore(self._spaces)
+        self._terms = TermStore()
+        self._lock = RLock()
+
+    @property
+    def spaces(self) -> dict[str, int]:
+        """{name: dimension}."""
+        return dict(self._spaces)
+
+    @property
+    def device(self) -> str:
+        """Where searches run: "cpu"."""
+        return self._device
+
+    @property
+    def precision(self) -> str:
+        """How vectors are stored: "float32" or "bf16"."""
+        return self._precision
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, row_id: object) -> bool:
+        return isinstance(row_id, int | np.integer) and self._rows.slot(int(row_id)) is not None
+
+    def upsert(self, ids: Any, vectors: Mapping[str, Any] | None = None, terms: Any = None) -> None:
+        """Insert rows, or replace them whole; the next search sees them.
+
+        ids      int64[n], distinct, not negative
+        vectors  {space: float32[n,dim]}; in a space that is left out these rows have no vector afterwards
+        terms    n lists of "field=value", or a pyarrow list<string>; None: no terms
+        """
+        checked_ids = ids_of(ids)
+        checked_vectors = vectors_of(vectors, self._spaces, len(checked_ids))
+        bags = bags_of(terms, len(checked_ids))
+        if self._precision == "bf16":
+            checked_vectors = {space: from_bf16_bits(bf16_bits(values)) for space, values in checked_vectors.items()}
+        everywhere = np.arange(len(checked_ids))
+        self._put(checked_ids, {space: (everywhere, values) for space, values in checked_vectors.items()}, bags)
+
+    def delete(self, ids: Any) -> int:
+        """Remove rows; returns how many there were. Unknown ids are ignored; negative or repeated ones are refused."""
+        checked_ids = ids_of(ids)
+        with self._lock:
+            slots = self._rows.release(checked_ids)
+            self._terms.replace(slots, bags_of(None, len(slots)))
+            return len(slots)
+
+    def search(
+        self,
+        queries: Any,
+        space: str,
+        k: int,
+        where: Sequence[Clause | None] | None = None,
+        boosts: Sequence[Mapping[str, float] | None] | None = None,
+    ) -> Hits:
+        """The k best rows of each query, best first; a batch equals its queries one by one, bit for bit.
+
+        queries  float32[B,dim]
+        where    None, or a Clause or None per query
+        boosts   None, or {term: weight} or None per query; weights finite, their sizes at most 1e38 in sum
+        """
+        batch = matrix(queries, "queries", dimension(self._spaces, space))
+        k = k_of(k, len(batch))
+        clauses = clauses_of(where, len(batch))
+        weights = boosts_of(boosts, len(batch))
+        with self._lock:
+            return cpu.search(self._rows, self._terms, space, batch, k, clauses, weights)
+
+    def count(self, clause: Clause | None = None) -> int:
+        """How many rows satisfy the clause, with or without vectors."""
+        (checked,) = clauses_of([clause], 1)
+        with self._lock:
+            return len(Matching(self._terms, self._rows.live()).slots(checked))
+
+    def terms_of(self, row_id: int) -> list[str]:
+        """The terms of one row, ascending; what an explanation shows."""
+        with self._lock:
+            slot = self._rows.slot(int(row_id))
+            if slot is None:
+                raise IndexInputError(f"id {row_id} is not in the index")
+            return self._terms.terms_of(slot)
+
+    def save(self, path: Path | str) -> None:
+        """Write the index to a directory, in one step; equal contents give equal bytes."""
+        with self._lock:
+            contents = self._contents()
+        snapshot.write(path, contents)
+
+    @classmethod
+    def load(cls, path: Path | str, device: str = "cpu") -> Index:
+        """Read what `save` wrote; ArtefactError if a byte of it has changed."""
+        contents = snapshot.read(path)
+        index = cls(contents.spaces, device, contents.precision)
+        index._put(contents.ids, contents.vectors, contents.bags)
+        return index
+
+    def _put(self, ids: np.ndarray, vectors: Mapping[str, tuple[np.ndarray, np.ndarray]], bags: Bags) -> None:
+        with self._lock:
+            slots = self._rows.claim(ids)
+            for space, (rows, values) in vectors.items():
+                self._rows.spaces[space].put(slots[rows], values)
+            self._terms.replace(slots, bags)
+
+    def _contents(self) -> snapshot.Contents:
+        slots = self._rows.slots_by_id()
+        vectors = {}
+        for name, store in self._rows.spaces.items():
+            rows = np.flatnonzero(store.present[slots])
+            vectors[name] = rows, store.vectors[slots[rows]]
+        return snapshot.Contents(self._spaces, self._precision, self._rows.ids[slots], vectors, self._terms.bags(slots))
+
+
+def _device(device: str) -> str:
+    if device not in ("cpu", "cuda", "auto"):
+        raise IndexInputError(f"device is {device!r}; expected 'cpu', 'cuda' or 'auto'")
+    if device == "cuda":
+        raise ConfigError("device 'cuda' asks for an engine that is not built yet; use 'cpu' or 'auto'")
+    return "cpu"

@@ -1,0 +1,52 @@
+"""What `graph fit` writes and `graph links`, `graph explain` read: the hire model and the links, from either source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from graph.bipartite import examples_from_careers
+from graph.links import LinkConfig, LinkSet, mine_links
+from graph.model import HireModel
+from graph.train import TrainConfig, fit
+from market.careers import Careers
+
+
+@dataclass(frozen=True)
+class CareersConfig:
+    """Settings of a fit on a careers directory: longer training than on a site's logs, where time is short."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    links: LinkConfig = LinkConfig()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    model: HireModel
+    links: LinkSet
+    persons: int
+    hires: int
+
+    def save(self, folder: Path) -> None:
+        self.model.save(folder / "model")
+        self.links.save(folder / "links")
+
+
+def fit_careers(
+    careers: Careers, config: CareersConfig, progress: Callable[[str], None] = lambda _: None
+) -> Fitted:
+    """Model and links from every person of a careers directory; a change of occupation stands for a hire.
+
+    The network also learns from stays; links count changes only, against occupations drawn by how often they hire.
+    """
+    examples = examples_from_careers(careers)
+    changes = examples.take(examples.changed)
+    progress("training the hire model")
+    model = fit(examples, careers.taxonomy, config.train)
+    progress("mining links")
+    hires_into = np.bincount(changes.target, minlength=len(careers.taxonomy)).astype(float)
+    links = mine_links(changes, careers.taxonomy, hires_into, config.links)
+    return Fitted(model, links, len(np.unique(examples.person)), len(changes))

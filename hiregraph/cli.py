@@ -1,0 +1,61 @@
+"""The command line. One JSON document on stdout with --json; progress and logs on stderr; exit 0, 1 (ours) or 2 (yours)."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+import typer
+
+from hiregraph import data_commands, graph_commands, market_commands, serving_commands
+from hiregraph.text_commands import text_app
+from market.errors import UserError
+
+app = typer.Typer(
+    name="hiregraph",
+    help="An open engine for job marketplaces: who gets hired where, and which promoted job to show to whom.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
+db_app = typer.Typer(help="The database of campaigns and jobs.", no_args_is_help=True)
+keys_app.command("create")(serving_commands.keys_create)
+db_app.command("upgrade")(serving_commands.db_upgrade)
+app.command("demo")(market_commands.demo)
+app.command("simulate")(market_commands.simulate)
+app.command("serve")(serving_commands.serve)
+app.command("bench")(market_commands.bench)
+app.add_typer(data_commands.app, name="data")
+app.add_typer(graph_commands.app, name="graph")
+app.add_typer(text_app, name="text")
+app.add_typer(keys_app, name="keys")
+app.add_typer(db_app, name="db")
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line and exit 2, a mistake of ours a traceback and exit 1."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as problem:
+        print(f"hiregraph: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except click.exceptions.Abort:
+        print("hiregraph: stopped", file=sys.stderr)
+        sys.exit(130)
+    except click.ClickException as problem:
+        problem.show(file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("hiregraph: stopped", file=sys.stderr)
+        sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        print("hiregraph: this is a fault of ours; please report the lines above", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

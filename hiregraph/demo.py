@@ -1,0 +1,145 @@
+"""The main job, end to end: logs, hires, links and network, audiences, plans, days of seekers, a table and a page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from graph.train import TrainConfig
+from hiregraph.pipeline import Prepared, StageTimes, peak_mib, prepare
+from market.artefacts import digest_of
+from sim.experiment import ExperimentConfig, describe, run_experiment
+from sim.page import write_page
+from sim.report import build_report
+from sim.stage import inventory_jobs
+from sim.world import WorldConfig
+from targeting.learned import LearnedConfig
+from targeting.marketplace import save_vacancies
+
+STEPS = ("world", "logs", "learning", "index", "markets", "report")
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """What `hiregraph demo` and `hiregraph simulate` run."""
+
+    world: WorldConfig = field(default_factory=WorldConfig)
+    learn: LearnedConfig = field(default_factory=lambda: LearnedConfig(train=TrainConfig(epochs=4)))
+    experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
+
+
+def run_demo(
+    config: DemoConfig, data: Path | None, out: Path, cache: Path, console: Console
+) -> tuple[dict[str, Any], StageTimes]:
+    """Run everything and write report.json, report.html and the artefacts for `serve` into `out`."""
+    times = StageTimes()
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<52}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("starting", total=100)
+
+        def note(text: str) -> None:
+            progress.update(task, description=text, advance=2)
+            if not console.is_terminal:
+                console.print(f"  {text}", highlight=False)
+
+        prepared = prepare(config.world, config.learn, data, cache, times, note)
+
+        def played(what: str, done: int, total: int) -> None:
+            progress.update(task, description=f"playing markets: {what}", completed=30 + 65 * done / total)
+            if not console.is_terminal:
+                console.print(f"  markets {done}/{total}: {what}", highlight=False)
+
+        with times.measure("markets"):
+            results = run_experiment(prepared.stage, config.experiment, played)
+        with times.measure("report"):
+            described = {
+                "world": asdict(config.world),
+                "experiment": describe(config.experiment),
+                "inputs": digest_of(asdict(config.world)),
+                "attribute_scheme": asdict(results.scheme),
+                "hires": prepared.hires,
+                "links": len(prepared.stage.learned.links),
+            }
+            report = build_report(results, described, config.world.seed, {})
+            out.mkdir(parents=True, exist_ok=True)
+            write_page(out / "report.html", report, prepared.stage, results)
+            _keep_artefacts(prepared, out / "artefacts")
+        report["seconds"] = dict(times.seconds)
+        (out / "report.json").write_text(json.dumps(report, indent=1, default=float) + "\n")
+        progress.update(task, description="done", completed=100)
+    return report, times
+
+
+def _keep_artefacts(prepared: Prepared, target: Path) -> None:
+    """What `hiregraph serve` loads: everything learned, and the window's vacancies to search in."""
+    target.mkdir(parents=True, exist_ok=True)
+    for part in ("model", "links", "rates"):
+        shutil.rmtree(target / part, ignore_errors=True)
+        shutil.copytree(prepared.learned / part, target / part)
+    save_vacancies(inventory_jobs(prepared.stage.world), target / "jobs")
+
+
+def arms_table(report: dict[str, Any]) -> Table:
+    """The result, one arm a row."""
+    table = Table(title="Promoted jobs: who spent the budgets, on whom, at what cost", title_justify="left")
+    for name in ("arm", "budget used", "qualified", "hires", "cost per qualified", "click rate", "organic apps", "overspend",
+                 "used at attribute's cost"):  # fmt: skip
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for arm, row in report["arms"].items():
+        at_equal = report["headline"].get(arm, {}).get("utilization_at_equal_cost", {})
+        table.add_row(
+            arm,
+            _with_interval(row["budget_utilization"], "{:.1%}"),
+            f"{row['qualified_applications']:.0f}",
+            str(row["attributed_hires"]),
+            _with_interval(row["cost_per_qualified_application_micros"], "{:.2f}", 1e-6),
+            f"{row['click_rate']['mean'] or 0:.2%}",
+            str(row["organic_applications"]),
+            str(row["overspend_micros"]),
+            "reference" if arm == "attribute" else _points(at_equal),
+        )
+    return table
+
+
+def times_table(times: StageTimes) -> Table:
+    table = Table(title="Time and memory", title_justify="left")
+    for name in ("stage", "seconds", "peak MiB", ""):
+        table.add_column(name, justify="left" if name in ("stage", "") else "right")
+    for name, seconds in times.seconds.items():
+        again = "reused" if name in times.reused else ""
+        table.add_row(name, f"{seconds:.1f}", f"{times.peak_mib[name]:.0f}", again)
+    table.add_row("total", f"{sum(times.seconds.values()):.1f}", f"{peak_mib():.0f}", "")
+    return table
+
+
+def _with_interval(value: dict[str, Any], form: str, scale: float = 1.0) -> str:
+    if value["mean"] is None:
+        return "-"
+    shown = form.format(value["mean"] * scale)
+    if not value["ci95"]:
+        return shown
+    low, high = (form.format(edge * scale) for edge in value["ci95"])
+    return f"{shown} [{low}, {high}]"
+
+
+def _points(at_equal: dict[str, Any]) -> str:
+    if at_equal.get("difference") is None:
+        return "never that cheap"
+    shown = f"{100 * at_equal['difference']:+.1f} pts"
+    if at_equal.get("difference_ci95"):
+        low, high = at_equal["difference_ci95"]
+        shown += f" [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return shown

@@ -1,0 +1,109 @@
+"""The commands `demo`, `simulate` and `bench`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hiregraph.demo import DemoConfig, arms_table, run_demo, times_table
+from hiregraph.pipeline import choose_world
+from hiregraph.settings import load_settings
+from market.errors import ConfigError
+from sim.arms import DEFAULT_ARMS, check_arms
+from sim.experiment import ExperimentConfig
+from sim.market import MarketConfig
+from sim.world import WorldConfig
+from targeting.control import ControlConfig
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory; default HIREGRAPH_DATA.")]
+WorldOption = Annotated[
+    str | None, typer.Option(help="careers (real lives, needs data) or generated; default: careers if data is there.")
+]
+CACHE = Path(".cache")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where report and artefacts go.")] = Path("out/demo"),
+    world: WorldOption = None,
+    data: DataOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Finished stages are kept here and reused.")] = CACHE,
+    as_json: JsonOption = False,
+) -> None:
+    """The main job, end to end, in a few minutes: from a job site's logs to spent budgets, arm beside arm.
+
+    Example: hiregraph demo --out out/demo
+    """
+    kind, folder = choose_world(world, load_settings(data=data).data)
+    config = DemoConfig(world=WorldConfig(kind=kind, seed=seed))
+    _run(config, folder, out, cache, as_json)
+    if not as_json:
+        notes = Console(stderr=True)
+        notes.print(f"\nreport      {out / 'report.html'}   (numbers: {out / 'report.json'})", highlight=False)
+        notes.print("next        make serve                                 the API on these artefacts", highlight=False)
+        notes.print("            hiregraph simulate --help                  other arms, days, budgets", highlight=False)
+        notes.print(f"            hiregraph graph links --model {out / 'artefacts'}   what was learned", highlight=False)
+
+
+def simulate(
+    out: Annotated[Path, typer.Option(help="Where report.json and report.html go.")],
+    world: WorldOption = None,
+    arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = ",".join(DEFAULT_ARMS),
+    days: Annotated[int, typer.Option(help="Days of the market window.")] = 7,
+    campaigns: Annotated[int, typer.Option(help="Campaigns per market.")] = 300,
+    seeds: Annotated[int, typer.Option(help="Markets per arm; a headline wants 20 and 1,000 campaigns.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    pacing: Annotated[str, typer.Option(help="plan+descent, descent or greedy.")] = "plan+descent",
+    design: Annotated[str, typer.Option(help="copy (a full market per arm) or budget-split (one market).")] = "copy",
+    budget_level: Annotated[float, typer.Option(help="Scales every budget.")] = 1.0,
+    data: DataOption = None,
+    cache: Annotated[Path, typer.Option(help="Finished stages are kept here and reused.")] = CACHE,
+    as_json: JsonOption = False,
+) -> None:
+    """Try targeting, budgets and pacing on a simulated site that runs the production code.
+
+    Example: hiregraph simulate --arms attribute,links,graph --days 7 --campaigns 300 --seed 1 --out out/sim
+    """
+    if days < 1 or campaigns < 2 or seeds < 1 or not 0 < budget_level < 1e6:
+        raise ConfigError("days and seeds must be at least 1, campaigns at least 2, budget-level between 0 and 1e6")
+    ControlConfig(pacing)  # type: ignore[arg-type]  # refused here, before anything is built
+    chosen = check_arms([arm.strip() for arm in arms.split(",")])
+    kind, folder = choose_world(world, load_settings(data=data).data)
+    base = WorldConfig(kind=kind, seed=seed)
+    config = DemoConfig(
+        world=replace(base, inventory=max(base.inventory, campaigns)),
+        experiment=ExperimentConfig(
+            arms=chosen,
+            seeds=seeds,
+            pacing=pacing,  # type: ignore[arg-type]
+            design=design,  # type: ignore[arg-type]
+            market=MarketConfig(days=days, campaigns=campaigns, budget_level=budget_level),
+        ),
+    )
+    _run(config, folder, out, cache, as_json)
+
+
+def bench(gpu: Annotated[bool, typer.Option("--gpu", help="The CUDA part.")] = False) -> None:
+    """Side-by-side benchmarks; writes out/bench/*.json.
+
+    Example: hiregraph bench
+    """
+    from bench.run import run_all
+
+    run_all(gpu)
+
+
+def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json: bool) -> None:
+    notes = Console(stderr=True)
+    report, times = run_demo(config, data, out, cache, notes)
+    if as_json:
+        typer.echo(json.dumps(report, default=float))
+        return
+    Console(width=160).print(arms_table(report))
+    notes.print(times_table(times))

@@ -1,0 +1,268 @@
+"""The engine behind the API: one index of jobs, organic results by text, promoted ones by hire lift, auction and token.
+
+A job is one row: vectors `organic` (text) and `graph` (hire model), terms for filters, learned links and whether a
+campaign promotes it. Promoted items come from the same index; when that path fails, the organic results stay.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from gpu_index import Index
+from graph.explain import in_words
+from graph.links import job_attributes
+from market.artefacts import open_artefact, writing
+from market.errors import ArtefactError
+from market.records import Filters, Job, Recommendation, SeekerProfile
+from market.taxonomy import Taxonomy
+from market.text import TextEncoder, TextVectors
+from organic.recommend import Recommender
+from organic.rows import JobBook, job_terms
+from organic.rules import both, clause_of
+from organic.towers import TextTowers
+from targeting.audience import Liquidity
+from targeting.auction import SECOND_PRICE, run_auction
+from targeting.campaigns import Campaign
+from targeting.engine import REACH_FLOOR, Audience, AudienceLink, AudienceSegment, SlateItem
+from targeting.learned import Learned
+from targeting.profiles import ProfileReader
+from targeting.response import pair_features
+from targeting.slate import Sale, merge, sign_sale
+
+log = structlog.get_logger()
+
+LIVE = Filters((("campaign=live",),))
+AUTO_CPC_MICROS = 800_000  # ceiling of an auto bid per click until pacing on live spend sets it
+RESERVE_MICROS = 100_000
+JOBS_KIND, JOBS_FORMAT = "vacancies", 1
+SHOWN = 20
+
+
+class Marketplace:
+    """Implements `targeting.engine.Engine`. Reads may run beside one writer."""
+
+    def __init__(
+        self,
+        learned: Learned,
+        encoder: TextVectors,
+        *,
+        secret: bytes = b"",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        nonce: Callable[[], str] = lambda: "",
+        liquidity: Liquidity = Liquidity(),
+    ) -> None:
+        self._learned, self._secret, self._now, self._nonce = learned, secret, now, nonce
+        self._liquidity = liquidity
+        self._taxonomy: Taxonomy = learned.taxonomy
+        self._towers = TextTowers(encoder)
+        self._profiles = ProfileReader(self._taxonomy, encoder)
+        spaces = {"organic": self._towers.dimension, "graph": learned.occupation_vectors.shape[1]}
+        self._index = Index(spaces=spaces, device="cpu")
+        self._book = JobBook()
+        self._recommender = Recommender(self._index, self._towers, self._book)
+        self._occupation: dict[str, int] = {}  # job id -> occupation
+        self._campaigns: dict[str, tuple[Campaign, ...]] = {}  # job id -> live campaigns, best bid first
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls, artefacts: Path, secret: bytes = b"", nonce: Callable[[], str] = lambda: "", cache: Path | None = None
+    ) -> Marketplace:
+        """The engine on what `graph fit` or the demo wrote; ArtefactError says what is missing or damaged."""
+        return cls(Learned.load(artefacts), TextEncoder(cache_dir=cache), secret=secret, nonce=nonce)
+
+    def ready(self) -> str | None:
+        return None
+
+    def upsert_jobs(self, jobs: Sequence[Job]) -> list[str | None]:
+        answers: list[str | None] = []
+        accepted: list[tuple[Job, int]] = []
+        titles = [job.title for job in jobs if job.occupation is None]
+        by_text = dict(zip(titles, self._profiles.occupations(titles), strict=True))
+        for job in jobs:
+            if job.occupation is not None and job.occupation not in self._taxonomy.position:
+                answers.append(
+                    f"occupation {job.occupation!r} is not in {self._taxonomy.scheme}; use its codes or leave it out"
+                )
+                continue
+            found = self._taxonomy.find(job.occupation) if job.occupation is not None else by_text[job.title]
+            accepted.append((job, found))
+            answers.append(None)
+        with self._lock:
+            for job, occupation in accepted:
+                self._occupation[job.job_id] = occupation
+            self._put([job for job, _ in accepted])
+        return answers
+
+    def delete_job(self, job_id: str) -> bool:
+        with self._lock:
+            row = self._book.remove(job_id)
+            self._occupation.pop(job_id, None)
+            return row is not None and self._index.delete(np.array([row])) > 0
+
+    def set_campaigns(self, live: Sequence[Campaign]) -> None:
+        by_job: dict[str, list[Campaign]] = {}
+        for campaign in live:
+            by_job.setdefault(campaign.job_id, []).append(campaign)
+        with self._lock:
+            before = set(self._campaigns)
+            self._campaigns = {
+                job_id: tuple(sorted(found, key=lambda c: (-bid_ceiling(c), c.campaign_id)))
+                for job_id, found in by_job.items()
+            }
+            changed = before.symmetric_difference(self._campaigns)
+            rows = [row for job_id in sorted(changed) if (row := self._book.row(job_id)) is not None]
+            self._put([job for row in rows if (job := self._book.job(row)) is not None])
+
+    def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
+        return self._recommender.recommend(seeker, query, filters, k, self._now())
+
+    def slate(
+        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
+    ) -> list[SlateItem]:
+        listed = self.recommend(seeker, query, filters, organic + promoted) if organic else []
+        try:
+            sales = self._sell(seeker, filters, promoted) if promoted else []
+        except Exception:  # open on content: a failing promoted path must not take the organic results with it
+            log.exception("no promoted items")
+            sales = []
+        return merge(listed, sales, organic)
+
+    def audience(self, campaign: Campaign, job: Job) -> Audience:
+        occupation = self._occupation.get(job.job_id)
+        if occupation is None:
+            occupation = self._profiles.occupations([job.title])[0]
+        lift, _ = self._profiles.lift_into(self._learned.affinity, occupation)  # [C]
+        people = self._learned.seekers_by_occupation
+        best = [o for o in np.argsort(-lift, kind="stable").tolist() if self._learned.model.seen[o]][:SHOWN]
+        segments = tuple(
+            AudienceSegment(
+                in_words(f"occupation={self._taxonomy.codes[o]}", self._taxonomy),
+                float(lift[o]),
+                int(self._learned.model.transitions[o, occupation]),
+                rounded_reach(int(people[o])),
+            )
+            for o in best
+        )
+        return Audience(rounded_reach(int(people[best].sum())), segments, self._links_into(occupation))
+
+    def _links_into(self, occupation: int) -> tuple[AudienceLink, ...]:
+        links, mine = self._learned.links, set(job_attributes(occupation, self._taxonomy))
+        found = [i for i in range(len(links)) if links.job[i] in mine][:SHOWN]
+        return tuple(
+            AudienceLink(
+                links.link_ids[i],
+                in_words(links.seeker[i], self._taxonomy),
+                in_words(links.job[i], self._taxonomy),
+                float(links.weight[i]),
+                int(links.hires[i]),
+                int(links.no_hires[i]),
+            )
+            for i in found
+        )
+
+    def _put(self, jobs: Sequence[Job]) -> None:
+        """Write rows: both vectors, filter terms, link terms, and whether a campaign promotes the job."""
+        if not jobs:
+            return
+        last = list({job.job_id: job for job in jobs}.values())
+        occupation = np.array([self._occupation[job.job_id] for job in last])
+        terms = []
+        for job, o in zip(last, occupation.tolist(), strict=True):
+            attributes = job_attributes(o, self._taxonomy)
+            live = ["campaign=live"] if job.job_id in self._campaigns else []
+            known = replace(job, occupation=self._taxonomy.codes[o])
+            terms.append(
+                list(dict.fromkeys([*job_terms(known, self._now()), *attributes, *self._learned.links.terms_of_job(attributes), *live]))
+            )
+        vectors = {"organic": self._towers.job_vectors(last), "graph": self._learned.occupation_vectors[occupation]}
+        self._index.upsert(self._book.add(last), vectors=vectors, terms=terms)
+
+    def _sell(self, seeker: SeekerProfile, filters: Filters, slots: int) -> list[Sale]:
+        """Retrieve by lift, keep the best share theta, auction the slots."""
+        example = self._profiles.example(seeker, self._now())
+        affinity, learned = self._learned.affinity, self._learned
+        clause = clause_of(both([self._recommender.hard_filters(seeker, filters), LIVE]))
+        in_reach = self._index.count(clause)
+        seats = self._liquidity.seats(in_reach)
+        if not seats:
+            return []
+        vectors, boosts = affinity.retrieval(example)
+        hits = self._index.search(vectors, space="graph", k=seats, where=[clause], boosts=boosts)
+        jobs = [job for row in hits.ids[0].tolist() if row >= 0 and (job := self._book.job(row)) is not None]
+        jobs = [job for job in jobs if job.job_id in self._campaigns and job.job_id in self._occupation]
+        if not jobs:
+            return []
+        occupation = np.array([self._occupation[job.job_id] for job in jobs])
+        probability, lift = affinity.probabilities(example)[0], affinity.log_lift(example)[0]
+        current = int(example.current[0])
+        wage = np.array([job.wage or learned.wage[o] for job, o in zip(jobs, occupation.tolist(), strict=True)])
+        own = learned.wage[current] if current >= 0 else float(np.median(learned.wage))
+        section = self._taxonomy.section
+        features = pair_features(
+            (probability @ learned.grades)[occupation],
+            probability[occupation],
+            lift[occupation],
+            (section[current] == section[occupation]) if current >= 0 else np.zeros(len(jobs)),
+            np.log(wage / own),
+        )
+        p_click = learned.response.p_click(features).astype(np.float64)
+        campaigns = [self._campaigns[job.job_id][0] for job in jobs]
+        winner, price = np.empty(slots + 1, np.int64), np.empty(slots + 1, np.int64)
+        sold = run_auction(
+            np.array([bid_ceiling(campaign) for campaign in campaigns], np.int64),
+            p_click,
+            np.full(len(jobs), RESERVE_MICROS, np.int64),
+            slots,
+            SECOND_PRICE,
+            winner,
+            price,
+        )
+        sales = []
+        for slot in range(sold):
+            w = int(winner[slot])
+            title = self._taxonomy.titles[occupation[w]]
+            reason = f"people with a background like yours are hired as {title}"
+            sale = Sale(jobs[w], campaigns[w], int(price[slot]), float(p_click[w]), float(lift[occupation[w]]), (reason,))
+            sales.append(sign_sale(sale, slot, self._secret, self._now(), self._nonce()))
+        return sales
+
+
+def bid_ceiling(campaign: Campaign) -> int:
+    """int64 micros per click: the campaign's own maximum, or the default ceiling of an auto bid."""
+    maximum = campaign.bid.max_cpc
+    return maximum.amount_micros if maximum is not None else AUTO_CPC_MICROS
+
+
+def rounded_reach(people: int) -> int | None:
+    """Two significant digits; None below the privacy floor."""
+    if people < REACH_FLOOR:
+        return None
+    return int(float(f"{people:.2g}"))
+
+
+def save_vacancies(jobs: Sequence[Job], folder: Path) -> None:
+    """Vacancies beside the artefacts, for a first start of the service with something to search in."""
+    with writing(folder, JOBS_KIND, JOBS_FORMAT) as scratch:
+        content = [{**asdict(job), "expires_at": None} for job in jobs]
+        (scratch / "jobs.json").write_text(json.dumps(content))
+
+
+def load_vacancies(folder: Path) -> list[Job]:
+    """What `save_vacancies` wrote; an empty list where there is nothing."""
+    try:
+        open_artefact(folder, JOBS_KIND, (JOBS_FORMAT,))
+    except ArtefactError:
+        if folder.exists():
+            raise
+        return []
+    content = json.loads((folder / "jobs.json").read_text())
+    return [Job(**{**entry, "skills": tuple(entry["skills"])}) for entry in content]

@@ -1,0 +1,94 @@
+"""A slate: promoted items at fixed places among organic ones, no job twice, each with its reason and, if sold, a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from market.clock import account_day, utc
+from market.records import Job, Recommendation
+from targeting.campaigns import Campaign
+from targeting.engine import SlateItem
+from targeting.tokens import Token, expiry, sign
+
+PROMOTED_PLACES = (0, 3, 7)  # from 0; further promoted items follow at every fourth place
+MODEL = "hire-model-1"
+
+
+@dataclass(frozen=True)
+class Sale:
+    """A slot sold to a campaign: what a click costs, what made it win, and the signed token."""
+
+    job: Job
+    campaign: Campaign
+    price_micros: int
+    p_click: float
+    score: float
+    reasons: tuple[str, ...]
+    token: str | None = None
+
+
+def sign_sale(sale: Sale, slot: int, secret: bytes, now: datetime, nonce: str) -> Sale:
+    """The sale with its token; without a secret (tests, dry runs) it stays unsigned."""
+    if not secret:
+        return sale
+    budget = sale.campaign.budget.total
+    token = Token(
+        campaign_id=sale.campaign.campaign_id,
+        job_id=sale.job.job_id,
+        price_micros=sale.price_micros,
+        currency=budget.currency,
+        position=place(slot) + 1,
+        day=account_day(now, sale.campaign.time_zone).isoformat(),
+        model=MODEL,
+        p_click=round(sale.p_click, 6),
+        issued_at=int(utc(now).timestamp()),
+        expires_at=int(expiry(now).timestamp()),
+        nonce=nonce,
+    )
+    return replace(sale, token=sign(token, secret))
+
+
+def place(slot: int) -> int:
+    """Place from 0 of the slot-th promoted item."""
+    return PROMOTED_PLACES[slot] if slot < len(PROMOTED_PLACES) else PROMOTED_PLACES[-1] + 4 * (slot - 2)
+
+
+def merge(listed: Sequence[Recommendation], sales: Sequence[Sale], organic: int) -> list[SlateItem]:
+    """At most `organic` organic items around the sales; a promoted job does not appear again as organic."""
+    sold = {sale.job.job_id for sale in sales}
+    rest = iter([item for item in listed if item.job_id not in sold][:organic])
+    items: list[SlateItem] = []
+    waiting = list(enumerate(sales))
+    while True:
+        if waiting and place(waiting[0][0]) <= len(items):
+            _, sale = waiting.pop(0)
+            items.append(_promoted(sale, len(items) + 1))
+            continue
+        following = next(rest, None)
+        if following is not None:
+            items.append(
+                SlateItem(
+                    following.job_id, "organic", len(items) + 1, following.score, following.reasons, sponsored=False
+                )
+            )
+        elif waiting:
+            _, sale = waiting.pop(0)
+            items.append(_promoted(sale, len(items) + 1))
+        else:
+            return items
+
+
+def _promoted(sale: Sale, position: int) -> SlateItem:
+    return SlateItem(
+        sale.job.job_id,
+        "promoted",
+        position,
+        sale.score,
+        sale.reasons,
+        sponsored=True,
+        on_behalf_of=sale.job.company,
+        tracking_token=sale.token,
+        campaign_id=sale.campaign.campaign_id,
+    )

@@ -1,0 +1,143 @@
+"""Training on a world where the next occupation is known: a ring, with a habit of going back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from graph.affinity import Affinity
+from graph.bipartite import Examples, examples_from_careers
+from graph.model import HireModel, ModelConfig
+from graph.train import TrainConfig, _split, decay_for, fit
+from market.artefacts import digest_of_tree
+from market.careers import Careers
+from market.errors import ConfigError, DataError
+from market.taxonomy import build_taxonomy
+
+C = 12
+TAXONOMY = build_taxonomy(
+    "ring", [(str(c), f"Occupation {c}", f"section {c // 3}", f"major {c // 6}") for c in range(C)]
+)
+WIDTHS = ModelConfig(width=16, heads=2, hidden=16, seeker=16, memory=8)
+QUICK = TrainConfig(epochs=4, batch=128, learning_rate=1e-2, weight_decay=0.1, model=WIDTHS)
+
+
+def ring(persons=300, years=7, seed=0):
+    """Odd occupations are kept with chance .6, even ones with .1; a change goes from o to o + 1, 1 in 10 anywhere."""
+    rng = np.random.default_rng(seed)
+    occupation = np.zeros((persons, years), np.int32)
+    occupation[:, 0] = rng.integers(0, C, persons)
+    for t in range(1, years):
+        now = occupation[:, t - 1]
+        stays = rng.random(persons) < np.where(now % 2, 0.6, 0.1)
+        change = np.where(rng.random(persons) < 0.1, rng.integers(0, C, persons), (now + 1) % C)
+        occupation[:, t] = np.where(stays, now, change)
+    return Careers(
+        person_ids=tuple(map(str, range(persons))),
+        person=np.repeat(np.arange(persons), years).astype(np.int32),
+        year=np.tile(np.arange(1990, 1990 + years), persons).astype(np.int16),
+        occupation=occupation.ravel(),
+        education_years=np.full(persons * years, np.nan, np.float32),
+        taxonomy=TAXONOMY,
+    )
+
+
+EXAMPLES = examples_from_careers(ring())
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fit(EXAMPLES, TAXONOMY, replace(QUICK, epochs=16))
+
+
+def test_a_planted_transition_is_learned_for_people_never_seen(model):
+    strangers = examples_from_careers(ring(persons=50, seed=9))
+    change = Affinity(model).change_probabilities(strangers)
+    successor = (strangers.current + 1) % C
+    assert (change.argmax(axis=1) == successor).mean() > 0.95
+    assert 0.8 < change[np.arange(len(strangers)), successor].mean() < 0.98
+
+
+def test_stayers_are_told_from_movers(model):
+    strangers = examples_from_careers(ring(persons=50, seed=9))
+    stay = Affinity(model).stay_probability(strangers)
+    assert stay[strangers.current % 2 == 1].mean() == pytest.approx(0.6, abs=0.08)
+    assert stay[strangers.current % 2 == 0].mean() == pytest.approx(0.1, abs=0.08)
+
+
+def test_the_model_keeps_the_counts_of_all_instances(model):
+    assert model.outcomes.sum() == model.transitions.sum() == len(EXAMPLES)
+    assert np.diag(model.transitions).sum() == len(EXAMPLES) - EXAMPLES.changed.sum()
+    assert model.seen.all()
+    assert model.training["epochs"] == 16
+
+
+def test_held_out_persons_are_wholly_held_out():
+    train, held_out = _split(EXAMPLES, replace(QUICK, validation_share=0.2, smallest_validation=1))
+    assert len(np.unique(held_out.person)) == 60
+    assert not set(train.person) & set(held_out.person)
+    assert len(train) + len(held_out) == len(EXAMPLES)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_leaves_the_caller_alone(tmp_path):
+    config = replace(QUICK, epochs=1, members=2, validation_share=0.2)
+    threads = torch.get_num_threads()
+    digests = []
+    for name, seed, caller_seed in (("a", 1, 0), ("b", 1, 99), ("c", 2, 0)):
+        torch.manual_seed(caller_seed)
+        expected = torch.rand(1)
+        torch.manual_seed(caller_seed)
+        fit(EXAMPLES, TAXONOMY, replace(config, seed=seed)).save(tmp_path / name)
+        assert torch.rand(1) == expected
+        digests.append(digest_of_tree(tmp_path / name))
+    assert digests[0] == digests[1] != digests[2]
+    assert torch.get_num_threads() == threads
+
+
+def test_saved_model_answers_the_same(model, tmp_path):
+    model.save(tmp_path / "model")
+    again = HireModel.load(tmp_path / "model")
+    some = EXAMPLES.take(slice(0, 20))
+    np.testing.assert_array_equal(Affinity(model).log_lift(some), Affinity(again).log_lift(some))
+
+
+def test_seekers_without_a_history_can_be_trained_on_and_asked_about():
+    firsts = EXAMPLES.take(EXAMPLES.first)
+    nothing_known = replace(firsts, start=firsts.stop, target=np.full(len(firsts), 4, np.int32))
+    model = fit(nothing_known, TAXONOMY, replace(QUICK, epochs=8))
+    assert Affinity(model).probabilities(nothing_known.take(slice(0, 1))).argmax() == 4
+    assert model.transitions.sum() == 0
+
+
+def test_progress_ends_at_one():
+    seen = []
+    fit(
+        EXAMPLES, TAXONOMY, replace(QUICK, epochs=2, members=2), progress=lambda share, note: seen.append((share, note))
+    )
+    assert [share for share, _ in seen] == [0.25, 0.5, 0.75, 1.0]
+    assert seen[-1][1].startswith("member 2/2 epoch 2/2 loss ")
+
+
+def test_fewer_instances_are_shrunk_harder():
+    assert decay_for(100_000, TrainConfig()) == 1
+    assert decay_for(25_000, TrainConfig()) == 2
+    assert decay_for(10, TrainConfig()) == 5
+
+
+def test_careers_without_any_change_are_refused():
+    stays = EXAMPLES.take(~EXAMPLES.changed)
+    with pytest.raises(DataError, match="no outcome differs"):
+        fit(stays, TAXONOMY, QUICK)
+
+
+def test_occupations_outside_the_taxonomy_are_refused():
+    stranger = Examples(**{**vars(EXAMPLES), "target": np.full(len(EXAMPLES), C, np.int32)})
+    with pytest.raises(DataError, match="outside the 12 of ring"):
+        fit(stranger, TAXONOMY, QUICK)
+
+
+@pytest.mark.parametrize("setting", [{"members": 0}, {"epochs": 0}, {"validation_share": 1.0}])
+def test_impossible_settings_are_refused(setting):
+    with pytest.raises(ConfigError):
+        TrainConfig(**setting)
