@@ -68,20 +68,25 @@ def shared_links(links: LinkSet, example: Examples, occupation: int, taxonomy: T
 
 
 def in_words(attribute: str, taxonomy: Taxonomy) -> str:
-    """"occupation=313" -> "works as Secretaries"."""
+    """ "occupation=313" -> "works as Secretaries"."""
     kind, equals, value = attribute.partition("=")
     if kind in ("occupation", "past_occupation"):
         title = taxonomy.titles[taxonomy.position[value]] if value in taxonomy.position else value
         return f"{'worked' if kind == 'past_occupation' else 'works'} as {title}"
     if attribute.startswith("education"):
-        return f"{attribute.removeprefix('education').replace('<=', 'at most ').replace('>', 'more than ')} years of schooling"
+        years = attribute.removeprefix("education").replace("<=", "at most ").replace(">", "more than ")
+        return f"{years} years of schooling"
     return f"{kind} {value}" if equals else attribute
 
 
 def _nearest_hires(careers: Careers, person: int, target: int) -> dict[str, Any]:
     rows = careers.pairs()
     current = careers.occupation[careers.person == person][-1]
-    same = (careers.occupation[rows] == current) & (careers.occupation[rows + 1] == target) & (careers.person[rows] != person)
+    same = (
+        (careers.occupation[rows] == current)
+        & (careers.occupation[rows + 1] == target)
+        & (careers.person[rows] != person)
+    )
     found = rows[same]
     hires = [
         {"person": careers.person_ids[careers.person[row]], "year": int(careers.year[row + 1])} for row in found[:SHOWN]

@@ -46,7 +46,7 @@ class HireRules:
 @dataclass(frozen=True)
 class Hires:
     """hires: table of CONTRACT's `hires` columns plus occupation. outcomes: every distinct application with its
-    outcome ("hired", "not_hired", "censored"), seeker_id, job_id, occurred_at."""
+    outcome ("hired", "not_hired", "censored"), event_id, seeker_id, job_id, applied_at."""
 
     hires: pa.Table
     outcomes: pa.Table
@@ -62,8 +62,10 @@ def confirm(tables: Tables, as_of: datetime | None = None, rules: HireRules = Hi
         raise DataError("applications", "no rows to join with positions", "export applications and positions")
     if as_of is None:
         as_of = max(pc.max(positions["recorded_at"]).as_py(), pc.max(tables["applications"]["occurred_at"]).as_py())
+    if "employer_id" not in positions.column_names:
+        raise DataError("positions", "no column 'employer_id', so no hire can be confirmed", "add the column")
     sections = dict(zip(tables.taxonomy.codes, tables.taxonomy.section.tolist(), strict=True))
-    cut = np.datetime64(as_of.replace(tzinfo=None), "us")
+    cut = pd.Timestamp(as_of) if as_of.tzinfo else pd.Timestamp(as_of, tz="UTC")
 
     # Daft does the heavy part: distinct rows, the three-way join, the window filter
     applied = _first_of_each_event(tables["applications"], as_of)
@@ -94,7 +96,7 @@ def confirm(tables: Tables, as_of: datetime | None = None, rules: HireRules = Hi
 
     outcomes = applied.to_pandas()
     hired = outcomes.event_id.isin(set(hires.application_event_id))
-    young = outcomes.applied_at.dt.tz_localize(None) > pd.Timestamp(cut - window)
+    young = outcomes.applied_at > cut - window
     outcomes["outcome"] = np.where(hired, HIRED, np.where(young, CENSORED, NOT_HIRED))
     columns = ["seeker_id", "job_id", "employer_id", "application_event_id", "applied_at", "started_at", "rule"]
     table = pa.Table.from_pandas(hires[[*columns, "occupation"]], preserve_index=False)
@@ -111,8 +113,8 @@ def _first_of_each_event(applications: pa.Table, as_of: datetime) -> pa.Table:
 
 def _without_internal_moves(candidates: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     """Drop candidates whose seeker had begun a position at that employer before applying (rule 4)."""
-    first = held.groupby(["seeker_id", "employer_id"]).started_at.min().rename("first_at_employer")
-    joined = candidates.merge(first, left_on=["seeker_id", "employer_id"], right_index=True)
+    first = held.groupby(["seeker_id", "employer_id"], as_index=False).agg(first_at_employer=("started_at", "min"))
+    joined = candidates.merge(first, on=["seeker_id", "employer_id"])
     return joined[joined.first_at_employer >= joined.applied_at].drop(columns="first_at_employer")
 
 

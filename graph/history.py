@@ -45,7 +45,10 @@ def examples_from_hires(tables: Tables, hires: Hires) -> tuple[Examples, tuple[s
     first = np.searchsorted(held.person, np.arange(len(ids) + 1))
     start = first[made.person]
     stop = np.array(
-        [begin + np.searchsorted(item_year[begin:end], at) for begin, end, at in zip(start, first[made.person + 1], year, strict=True)],
+        [
+            begin + np.searchsorted(item_year[begin:end], at)
+            for begin, end, at in zip(start, first[made.person + 1], year, strict=True)
+        ],
         np.int64,
     )
     return (

@@ -20,7 +20,7 @@ class CareersConfig:
     """Settings of a fit on a careers directory: longer training than on a site's logs, where time is short."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
-    links: LinkConfig = LinkConfig()
+    links: LinkConfig = field(default_factory=LinkConfig)
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,7 @@ class Fitted:
         self.links.save(folder / "links")
 
 
-def fit_careers(
-    careers: Careers, config: CareersConfig, progress: Callable[[str], None] = lambda _: None
-) -> Fitted:
+def fit_careers(careers: Careers, config: CareersConfig, progress: Callable[[str], None] = lambda _: None) -> Fitted:
     """Model and links from every person of a careers directory; a change of occupation stands for a hire.
 
     The network also learns from stays; links count changes only, against occupations drawn by how often they hire.

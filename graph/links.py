@@ -98,7 +98,7 @@ class LinkSet:
 
 
 def education_band(years: float) -> str | None:
-    """"education<=12" and so on; None when unknown."""
+    """ "education<=12" and so on; None when unknown."""
     if not np.isfinite(years):
         return None
     top = next((edge for edge in EDUCATION_BANDS if years <= edge), None)
@@ -118,8 +118,14 @@ def seeker_attributes(examples: Examples, taxonomy: Taxonomy, past_items: int = 
                 f"section={taxonomy.section_names[taxonomy.section[o]]}",
                 f"major={taxonomy.major_names[taxonomy.major[o]]}",
             ]
-            past = examples.item_occupation[max(examples.start[i], examples.stop[i] - 1 - past_items) : examples.stop[i] - 1]
-            attributes += [f"past_occupation={taxonomy.codes[p]}" for p in sorted(set(past.tolist())) if p != o and p < len(taxonomy)]
+            past = examples.item_occupation[
+                max(examples.start[i], examples.stop[i] - 1 - past_items) : examples.stop[i] - 1
+            ]
+            attributes += [
+                f"past_occupation={taxonomy.codes[p]}"
+                for p in sorted(set(past.tolist()))
+                if p != o and p < len(taxonomy)
+            ]
         band = education_band(float(examples.education_years[i]))
         if band is not None:
             attributes.append(f"education={band}")
@@ -213,7 +219,12 @@ def _design(
 
 
 def _quality(
-    fires: sp.csr_matrix, hired: np.ndarray, weight: np.ndarray, hires: np.ndarray, no_hires: np.ndarray, config: LinkConfig
+    fires: sp.csr_matrix,
+    hired: np.ndarray,
+    weight: np.ndarray,
+    hires: np.ndarray,
+    no_hires: np.ndarray,
+    config: LinkConfig,
 ) -> np.ndarray:
     if config.quality == "ratio":
         return np.log((hires + 1) / (no_hires / config.no_hires_per_hire + 1))

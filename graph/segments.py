@@ -49,7 +49,7 @@ class SegmentScheme:
 
 
 def fit_segments(taxonomy: Taxonomy, hires: np.ndarray, minimum_hires: int = 5) -> SegmentScheme:
-    """Scheme from hires int[C] per occupation; a thin section backs off to its major group together with its occupations."""
+    """Scheme from hires int[C] per occupation; the occupations of a thin section back off to its major group."""
     if minimum_hires < 0:
         raise ConfigError(f"minimum_hires is {minimum_hires}, expected 0 or more")
     thin = hires < minimum_hires

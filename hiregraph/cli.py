@@ -1,4 +1,4 @@
-"""The command line. One JSON document on stdout with --json; progress and logs on stderr; exit 0, 1 (ours) or 2 (yours)."""
+"""The command line: with --json one document on stdout; progress and logs on stderr; exit 0, 1 (ours), 2 (yours)."""
 
 from __future__ import annotations
 

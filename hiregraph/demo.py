@@ -11,12 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from sim.page import write_page
 
 from graph.train import TrainConfig
 from hiregraph.pipeline import Prepared, StageTimes, peak_mib, prepare
 from market.artefacts import digest_of
 from sim.experiment import ExperimentConfig, describe, run_experiment
-from sim.page import write_page
 from sim.report import build_report
 from sim.stage import inventory_jobs
 from sim.world import WorldConfig
@@ -95,8 +95,8 @@ def _keep_artefacts(prepared: Prepared, target: Path) -> None:
 def arms_table(report: dict[str, Any]) -> Table:
     """The result, one arm a row."""
     table = Table(title="Promoted jobs: who spent the budgets, on whom, at what cost", title_justify="left")
-    for name in ("arm", "budget used", "qualified", "hires", "cost per qualified", "click rate", "organic apps", "overspend",
-                 "used at attribute's cost"):  # fmt: skip
+    numbers = ("budget used", "qualified", "hires", "cost per qualified", "click rate", "organic apps", "overspend")
+    for name in ("arm", *numbers, "used at attribute's cost"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     for arm, row in report["arms"].items():
         at_equal = report["headline"].get(arm, {}).get("utilization_at_equal_cost", {})

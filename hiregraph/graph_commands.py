@@ -68,7 +68,11 @@ def fit(
 
 
 @app.command("evaluate")
-def evaluate(model: ModelOption, careers: Annotated[Path, typer.Option(help="Directory of careers.")], as_json: JsonOption = False) -> None:
+def evaluate(
+    model: ModelOption,
+    careers: Annotated[Path, typer.Option(help="Directory of careers.")],
+    as_json: JsonOption = False,
+) -> None:
     """Predict the next occupation of people, none of whom need have been seen, beside three baselines.
 
     Example: hiregraph graph evaluate --model out/model --careers data/nlsy79_careers
@@ -90,7 +94,9 @@ def evaluate(model: ModelOption, careers: Annotated[Path, typer.Option(help="Dir
 @app.command("links")
 def links(
     model: ModelOption,
-    seeker_attribute: Annotated[str | None, typer.Option(help="Only this seeker attribute, e.g. occupation or occupation=313.")] = None,
+    seeker_attribute: Annotated[
+        str | None, typer.Option(help="Only this seeker attribute, e.g. occupation or occupation=313.")
+    ] = None,
     job_attribute: Annotated[str | None, typer.Option(help="Only this job attribute.")] = None,
     top: Annotated[int, typer.Option(help="How many, best first.")] = 20,
     as_json: JsonOption = False,
@@ -176,5 +182,3 @@ def _answer(summary: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(summary))
     else:
         Console().print(", ".join(f"{value} {name}" for name, value in summary.items()), highlight=False)
-
-

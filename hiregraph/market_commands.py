@@ -46,9 +46,13 @@ def demo(
     if not as_json:
         notes = Console(stderr=True)
         notes.print(f"\nreport      {out / 'report.html'}   (numbers: {out / 'report.json'})", highlight=False)
-        notes.print("next        make serve                                 the API on these artefacts", highlight=False)
+        notes.print(
+            "next        make serve                                 the API on these artefacts", highlight=False
+        )
         notes.print("            hiregraph simulate --help                  other arms, days, budgets", highlight=False)
-        notes.print(f"            hiregraph graph links --model {out / 'artefacts'}   what was learned", highlight=False)
+        notes.print(
+            f"            hiregraph graph links --model {out / 'artefacts'}   what was learned", highlight=False
+        )
 
 
 def simulate(

@@ -66,7 +66,9 @@ def peak_mib() -> float:
 def source_digest() -> str:
     """Digest of the program's own files: another version never reuses this version's stages."""
     root = Path(__file__).parent.parent
-    files = sorted(path for name in PACKAGES for path in (root / name).glob("*.*") if path.suffix in (".py", ".toml", ".csv"))
+    files = sorted(
+        path for name in PACKAGES for path in (root / name).glob("*.*") if path.suffix in (".py", ".toml", ".csv")
+    )
     return digest_of([[str(path.relative_to(root)), sha256_of(path)] for path in files])
 
 
@@ -139,4 +141,6 @@ def _learned(logs: Path, folder: Path, config: LearnedConfig, times: StageTimes,
 def _input_digests(data: Path | None) -> dict[str, str]:
     if data is None:
         return {}
-    return {name: digest_of_tree(data / name) for name in ("nlsy79_careers", "onet", "oews_2025") if (data / name).is_dir()}
+    return {
+        name: digest_of_tree(data / name) for name in ("nlsy79_careers", "onet", "oews_2025") if (data / name).is_dir()
+    }

@@ -81,7 +81,7 @@ def read_careers(folder: Path, taxonomy: Taxonomy | None = None) -> Careers:
     _refuse(outside, "occupations", f"year outside {FIRST_YEAR}-{LAST_YEAR}", "write four-digit years")
     _refuse(observed.occ80 < 0, "occupations", "negative occupation code", "use Census-1980 codes")
     twice = observed.duplicated(["person_id", "year"])
-    _refuse(twice, "occupations", "a second observation of the same person and year", "keep one row per person and year")
+    _refuse(twice, "occupations", "a second observation of a person and year", "keep one row per person and year")
     if not len(observed):
         raise DataError("occupations", "no rows", "at least one observation is needed")
 
@@ -106,7 +106,7 @@ def read_careers(folder: Path, taxonomy: Taxonomy | None = None) -> Careers:
 
 
 def _extend(taxonomy: Taxonomy, found: Taxonomy) -> Taxonomy:
-    """The model's own codes keep titles, sections and groups; new codes join an existing group by name, or a new one."""
+    """The model's own codes keep everything; new codes join an existing section and group by name, or new ones."""
     new = range(len(taxonomy), len(found))
 
     def levels(names: tuple[str, ...], member: np.ndarray, other: tuple[str, ...], theirs: np.ndarray) -> tuple:

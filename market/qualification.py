@@ -25,7 +25,7 @@ class Qualification:
 
     def __post_init__(self) -> None:
         if not 0 <= self.same_major_group <= self.same_section <= self.same_occupation <= 1:
-            raise ConfigError("grades must fall from same_occupation over same_section to same_major_group, within 0..1")
+            raise ConfigError("grades must fall from same_occupation to same_section to same_major_group, within 0..1")
 
     def table(self, taxonomy: Taxonomy) -> np.ndarray:
         """float32[C, C]: grade[o, j] of a job of occupation j for somebody who moves into o."""

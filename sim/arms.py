@@ -1,13 +1,14 @@
 """Arms of the targeting experiment: they differ only in which campaigns are retrieved for a seeker.
 
 Each arm is a query of the same index: a vector and weighted terms. `attribute` is the personal OR over ranked
-attributes of Xue 2020, `links` sums the weights of learned links, `graph` is the network's lift; `random`, `all` and
+attributes of Xue 2020, `links` sums the weights of learned links, `graph` asks the network for the expected grade,
+raised for rare jobs; `random`, `all` and
 `oracle` (which knows the recorded next occupation) are brackets, not competitors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from sim.market import Market
 from sim.world import World
 from targeting.learned import Learned
 
-ARMS = ("attribute", "links", "graph", "graph+links", "random", "all", "oracle")
+ARMS = ("attribute", "links", "graph", "random", "all", "oracle")
 DEFAULT_ARMS = ("attribute", "links", "graph", "random", "oracle")
 
 
@@ -64,23 +65,17 @@ def arm_scores(
         pairs = zip(seeker.tolist(), job.tolist(), strict=True)
         return np.array([hash_uniform(s, j, 77) for s, j in pairs], np.float32)
     if arm == "graph":
-        vectors, boosts = learned.affinity.retrieval(market.examples)
-        queries = [Query(boost) for boost in boosts]
+        return retrieve_pairs(
+            index, world, market, learned.retrieval(market.examples), [Query({})] * len(market.seeker)
+        )
+    if arm == "links":
+        queries = link_queries(market, learned, taxonomy)
+    elif arm == "attribute":
+        queries = attribute_queries(market, learned, taxonomy, scheme)
     else:
-        makers: dict[str, Callable[[], list[Query]]] = {
-            "links": lambda: link_queries(market, learned, taxonomy),
-            "attribute": lambda: attribute_queries(market, learned, taxonomy, scheme),
-            "oracle": lambda: _oracle_queries(market, taxonomy),
-            "graph+links": lambda: _graph_and_links(market, learned, taxonomy),
-        }
-        queries = makers[arm]()
-        vectors = np.zeros((len(queries), learned.occupation_vectors.shape[1]), np.float32)
-        if arm == "graph+links":
-            vectors, _ = learned.affinity.retrieval(market.examples)
-    score = retrieve_pairs(index, world, market, vectors, queries)
-    if arm == "graph":
-        score = score + _seeker_constant(market, learned, vectors, queries)
-    return score
+        queries = _oracle_queries(market, taxonomy)
+    vectors = np.zeros((len(queries), learned.occupation_vectors.shape[1]), np.float32)
+    return retrieve_pairs(index, world, market, vectors, queries)
 
 
 def retrieve_pairs(index: Index, world: World, market: Market, vectors: np.ndarray, queries: list[Query]) -> np.ndarray:
@@ -134,9 +129,7 @@ def link_queries(market: Market, learned: Learned, taxonomy: Taxonomy) -> list[Q
     return queries
 
 
-def attribute_queries(
-    market: Market, learned: Learned, taxonomy: Taxonomy, scheme: AttributeScheme
-) -> list[Query]:
+def attribute_queries(market: Market, learned: Learned, taxonomy: Taxonomy, scheme: AttributeScheme) -> list[Query]:
     """The seeker's own attributes, best first; weight 2^-rank, so that a job's score orders like its best attribute."""
     queries = []
     for attributes in seeker_attributes(market.examples, taxonomy):
@@ -164,25 +157,3 @@ def _oracle_queries(market: Market, taxonomy: Taxonomy) -> list[Query]:
         )
         for o in market.next_occupation
     ]
-
-
-def _graph_and_links(market: Market, learned: Learned, taxonomy: Taxonomy) -> list[Query]:
-    """The network's boosts plus half the weight of shared links."""
-    _, boosts = learned.affinity.retrieval(market.examples)
-    linked = link_queries(market, learned, taxonomy)
-    return [
-        Query({**own, **{term: 0.5 * weight for term, weight in links.boosts.items()}})
-        for own, links in zip(boosts, linked, strict=True)
-    ]
-
-
-def _seeker_constant(market: Market, learned: Learned, vectors: np.ndarray, queries: list[Query]) -> np.ndarray:
-    """float32[n]: what turns a retrieval score into the log lift; the same for all pairs of a seeker.
-
-    The order within a seeker does not need it, the campaign's side (which seekers are my best?) does.
-    """
-    target = market.log_lift[:, 0]
-    code = f"occupation={learned.model.taxonomy.codes[0]}"
-    got = vectors @ learned.occupation_vectors[0]
-    got = got + np.array([query.boosts.get(code, 0.0) for query in queries], np.float32)
-    return np.repeat((target - got).astype(np.float32), np.diff(market.pairs.start))

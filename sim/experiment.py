@@ -24,8 +24,8 @@ from sim.loop import Outcome, Traffic, run_market
 from sim.market import Market, MarketConfig, day_shares
 from sim.stage import Stage
 from sim.world import SERVE, VALIDATE
-from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
 from targeting.auction import PRICING
+from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
 from targeting.control import ControlConfig, Policy
 from targeting.ledger import KAPPA
 from targeting.pacing import cold_prices, plan_budgets
@@ -111,7 +111,12 @@ def run_experiment(
                 progress(f"seed {seed + 1} of {config.seeds}: {arm}", seed * len(config.arms) + number, total)
                 score = arm_scores(arm, stage.world, market, stage.learned, stage.index, scheme)
                 part = split_market(market, number, len(config.arms)) if config.design == "budget-split" else market
-                runs.extend(pool.map(partial(_play, config, stage.world.behaviour, arm, score, share), _plays(config, arm, part, stage.world.behaviour)))
+                runs.extend(
+                    pool.map(
+                        partial(_play, config, stage.world.behaviour, arm, score, share),
+                        _plays(config, arm, part, stage.world.behaviour),
+                    )
+                )
     progress("done", total, total)
     return Results(config, stage.world.behaviour.sha256, scheme, runs, markets, share)
 
@@ -198,7 +203,7 @@ def run_arm(
 
 
 def split_market(market: Market, part: int, parts: int) -> Market:
-    """One arm's part of a budget-split test: every `parts`-th original person (by hash), an equal part of each budget."""
+    """One arm's part of a budget-split test: a part of the original persons (by hash), an equal part of each budget."""
     draw = [int(hashlib.sha256(f"split:{person}".encode()).hexdigest()[:8], 16) % parts for person in market.person]
     mine = np.array(draw) == part
     keep = mine[market.traffic.seeker]

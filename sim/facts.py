@@ -1,7 +1,8 @@
 """What vacancies of an occupation look like: titles, description, preparation level, wage by metro.
 
 In the careers world these come from O*NET and OEWS through a mapping of Census-1980 occupations to SOC:
-a small table checked by hand for the most frequent codes, then equal titles, then a mixture of the five nearest by text.
+a small table checked by hand for the most frequent codes, then equal titles, then a mixture of the five nearest by
+text.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def read_facts(
     near = _nearest_by_text(taxonomy, onet, encoder)
 
     wages = _wages(data, metros)
-    variants = {soc: list(group.astype(str)) for soc, group in alternates.groupby(alternates.code.str[:7])["Alternate Title"]}
+    variants = {
+        soc: list(group.astype(str)) for soc, group in alternates.groupby(alternates.code.str[:7])["Alternate Title"]
+    }
     described = dict(zip(onet.soc, onet.Description.astype(str), strict=True))
     titles, descriptions, level, wage, how = [], [], [], [], []
     for position, (code, title) in enumerate(zip(taxonomy.codes, taxonomy.titles, strict=True)):
@@ -120,7 +123,7 @@ def _nearest_by_text(taxonomy: Taxonomy, onet: pd.DataFrame, encoder: TextEncode
 
 
 def _wages(data: Path, metros: Metros) -> Callable[[str], np.ndarray]:
-    """A function soc -> float64[M]: mean annual wage in each metro, else national, else of the major group, else of all."""
+    """A function soc -> float64[M]: mean annual wage in each metro, else national, of the major group, of all."""
     frame = _csv(data / "oews_2025" / "oews_area_occ.csv.gz")
     frame["mean_annual"] = pd.to_numeric(frame.mean_annual, errors="coerce")
     frame = frame.dropna(subset=["mean_annual"])

@@ -20,7 +20,18 @@ FIELDS = (
     ("Software", "Technology"), ("Engineering", "Technology"),
     ("Teaching", "Public service"), ("Security", "Public service"),
 )  # fmt: skip
-RANKS = ("assistant", "clerk", "worker", "technician", "specialist", "adviser", "inspector", "planner", "supervisor", "manager")
+RANKS = (
+    "assistant",
+    "clerk",
+    "worker",
+    "technician",
+    "specialist",
+    "adviser",
+    "inspector",
+    "planner",
+    "supervisor",
+    "manager",
+)
 CITIES = ("Northport", "Eastfield", "Westhaven", "Southbay", "Midvale", "Lakeside", "Hillcrest", "Riverton", "Oakdale",
           "Stonebridge", "Fairview", "Kingsford")  # fmt: skip
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from market.tables import check_table
-from sim.behaviour import apply_probability, click_logit, examination, grade_table
+from sim.behaviour import apply_probability, click_logit, examination, grade_table, hash_uniform
 from sim.lives import draw_employers
 from sim.world import FIT, Vacancies, World, open_vacancies
 
@@ -54,8 +54,7 @@ def _serve_lists(
     section_weight: float,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a list per session without replacement; jobs are sorted by (metro, day). Returns job and propensity [n, length]."""
-    np.random.seed(seed)
+    """A list per session, drawn without replacement: (job, propensity), each [n, length]; jobs sorted by (metro, day)."""
     n = len(session_metro)
     chosen = np.full((n, length), -1, np.int32)
     propensity = np.zeros((n, length), np.float64)
@@ -73,8 +72,8 @@ def _serve_lists(
         total, left = weight.sum(), count
         for k in range(min(length, count)):
             # one draw from the mixture over the jobs not yet shown
-            if np.random.random() < uniform_share:
-                target = np.random.randint(left)
+            if hash_uniform(i, k, seed) < uniform_share:
+                target = int(hash_uniform(i, k, seed + 1) * left)
                 pick = -1
                 for j in range(count):
                     if weight[j] > 0:
@@ -83,7 +82,7 @@ def _serve_lists(
                             break
                         target -= 1
             else:
-                mass = np.random.random() * total
+                mass = hash_uniform(i, k, seed + 1) * total
                 pick = -1
                 for j in range(count):
                     if weight[j] > 0:
@@ -102,7 +101,7 @@ def _serve_lists(
 def write_logs(world: World, config: LoggingConfig) -> dict[str, pa.Table]:
     """All log tables of the fit persons up to the window, as production would have exported them."""
     rng = np.random.default_rng([world.config.seed, 23])
-    lives, facts = world.lives, world.facts
+    lives = world.lives
     rows = np.flatnonzero(lives.hired & (lives.start_day < world.window_day) & (world.fold[lives.seeker] == FIT))
     previous_day = lives.start_day[rows - 1]
     lag = config.lag_median_days * np.exp(rng.normal(0, config.lag_sd, len(rows)))
@@ -258,7 +257,14 @@ def _impressions(
     clicked = rng.random(len(job)) < seen / (1 + np.exp(-logit))
     applied = clicked & (rng.random(len(job)) < apply_probability(world.behaviour, grade, wage_ratio, gap))
     return Shown(
-        seeker[session], job, place + 1, session, day[session] + place / 86_400, propensity[session, place], clicked, applied
+        seeker[session],
+        job,
+        place + 1,
+        session,
+        day[session] + place / 86_400,
+        propensity[session, place],
+        clicked,
+        applied,
     )
 
 

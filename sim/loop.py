@@ -41,7 +41,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class OrganicLists:
-    """The organic list of each seeker, best first, [S, K]: job int32 (-1: none), click_logit, p_apply, grade float32."""
+    """The organic list of each seeker, best first, [S, K]: job int32 (-1: none), the others float32."""
 
     job: np.ndarray
     click_logit: np.ndarray
@@ -60,7 +60,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Terms:
-    """What campaigns agreed to: job int32[C] in the inventory; budgets and prices int64[C] micros; openings int32[C]."""
+    """What campaigns agreed to: job int32[C] in the inventory, openings int32[C], all else int64[C] micros."""
 
     job: np.ndarray
     budget: np.ndarray
@@ -298,7 +298,14 @@ def _run(
                         if of_day == 1:
                             spent_before[c] = 0.0
                         price[c] = next_price(
-                            price[c], spent, spent_before[c], float(allowed), share[of_day], share[of_day - 1], eta, price_floor
+                            price[c],
+                            spent,
+                            spent_before[c],
+                            float(allowed),
+                            share[of_day],
+                            share[of_day - 1],
+                            eta,
+                            price_floor,
                         )
                         spent_before[c] = spent
         if visit == len(visit_seeker):
@@ -313,7 +320,9 @@ def _run(
                 continue
             c = campaign[e]
             bid = paced_bid(value[e], price[c], max_bid[c])
-            free = free_micros(budget[c], day_budget[c], posted[c], posted_day[day, c], reserved[c], reserved_day[day, c])
+            free = free_micros(
+                budget[c], day_budget[c], posted[c], posted_day[day, c], reserved[c], reserved_day[day, c]
+            )
             if bid < reserve[c] or free < 1 or free < reservation(p_click[e], bid, kappa):
                 continue
             entry[count], bids[count], floors[count], chances[count] = e, bid, reserve[c], p_click[e]

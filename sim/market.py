@@ -1,4 +1,4 @@
-"""One market: the seekers of a fold in the window, campaigns drawn from its vacancies, traffic, and every pair's numbers.
+"""One market: the seekers of a fold in the window, campaigns drawn from its vacancies, traffic, every pair's numbers.
 
 Budgets come from vacancies x market CPC and see no arm. Area is a hard filter: a seeker may be shown campaigns of the
 own metro and remote ones. Estimates (the product's) and truth (the world's) stand side by side and never mix.
@@ -107,7 +107,7 @@ def build_market(
     """
     rng = np.random.default_rng([world.config.seed, config.seed, 41])
     seeker = organic_seekers
-    start, end, following = world.lives.known_at(world.window_day)
+    following = world.lives.known_at(world.window_day)[2]
     examples = profiles(world, seeker)
     current = examples.current
     next_occupation = world.lives.occupation[following[seeker]]
@@ -195,9 +195,7 @@ def _pairs(
 ) -> tuple[Pairs, np.ndarray]:
     """Every pair of a seeker and a campaign in reach, estimates and truth."""
     jobs, facts, taxonomy = world.inventory, world.facts, world.careers.taxonomy
-    reach = [
-        np.flatnonzero((jobs.metro[terms.job] == m) | jobs.remote[terms.job]) for m in range(len(world.metros))
-    ]
+    reach = [np.flatnonzero((jobs.metro[terms.job] == m) | jobs.remote[terms.job]) for m in range(len(world.metros))]
     campaign = np.concatenate([reach[m] for m in metro]) if len(metro) else np.empty(0, np.int64)
     lengths = np.array([len(reach[m]) for m in metro], np.int64)
     start = np.concatenate([[0], np.cumsum(lengths)])
@@ -252,9 +250,7 @@ def _organic(
     )
     appeal = hash_normals(np.zeros(1, np.int64), np.arange(len(jobs)), 2000 + config.seed)[0][job]
     logit = click_logit(world.behaviour, grade, wage_ratio, np.zeros(job.shape), gap, taste, appeal)
-    return OrganicLists(
-        ids.astype(np.int32), logit, apply_probability(world.behaviour, grade, wage_ratio, gap), grade
-    )
+    return OrganicLists(ids.astype(np.int32), logit, apply_probability(world.behaviour, grade, wage_ratio, gap), grade)
 
 
 def _traffic(

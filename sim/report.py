@@ -40,7 +40,7 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
         "schema": SCHEMA,
         "config": config,
         "seed": seed,
-        "evidence": "next occupations are recorded; impressions, clicks and applications are mechanics of our own model",
+        "evidence": "next occupations are recorded; impressions, clicks, applications are mechanics of our own model",
         "arms": {arm: arm_summary(results.select(arm), rng) for arm in arms},
         "lift": {},
         "frontier": {arm: frontier(results, arm) for arm in arms},
@@ -146,7 +146,9 @@ def frontier(results: Results, arm: str) -> list[dict[str, float]]:
                 "reach": float(np.mean([run.reach for run in runs])),
                 "budget_utilization": float(data["posted"].sum() / data["allowed"].sum()),
                 "qualified_applications": float(data["qualified"].sum()),
-                "cost_per_qualified_application_micros": float(data["posted"].sum() / max(data["qualified"].sum(), 1e-9)),
+                "cost_per_qualified_application_micros": float(
+                    data["posted"].sum() / max(data["qualified"].sum(), 1e-9)
+                ),
                 "organic_applications": float(sum(run.outcome.organic[2] for run in runs)),
                 "ad_load": float(
                     data["impressions"].sum()
@@ -167,7 +169,9 @@ def budget_grid(results: Results, arm: str) -> list[dict[str, float]]:
                 "budget_level": level,
                 "budget_utilization": float(data["posted"].sum() / data["allowed"].sum()),
                 "qualified_applications": float(data["qualified"].sum()),
-                "cost_per_qualified_application_micros": float(data["posted"].sum() / max(data["qualified"].sum(), 1e-9)),
+                "cost_per_qualified_application_micros": float(
+                    data["posted"].sum() / max(data["qualified"].sum(), 1e-9)
+                ),
             }
         )
     return rows

@@ -119,9 +119,7 @@ def build_world(
     progress("placing lives on the calendar")
     person_fold = folds(careers.person_ids, config)
     replicas = np.where(person_fold == FIT, 1, config.serve_replicas)
-    lives = live(
-        careers, replicas, metros.employment, config.same_occupation_share, config.calendar_shift, rng
-    )
+    lives = live(careers, replicas, metros.employment, config.same_occupation_share, config.calendar_shift, rng)
     last = np.datetime64(f"{config.last_year + config.calendar_shift}-07-01", "D").astype(float)
     window_day = float(last + config.window_after_days)
     return World(
@@ -139,7 +137,9 @@ def build_world(
 
 def folds(person_ids: tuple[str, ...], config: WorldConfig) -> np.ndarray:
     """int8[P]: the fold of each person, by a hash of its id, so that it never depends on who else is there."""
-    draw = np.array([int(hashlib.sha256(f"fold:{person_id}".encode()).hexdigest()[:12], 16) / 16**12 for person_id in person_ids])
+    draw = np.array(
+        [int(hashlib.sha256(f"fold:{person_id}".encode()).hexdigest()[:12], 16) / 16**12 for person_id in person_ids]
+    )
     edges = [config.fit_share, config.fit_share + config.validate_share]
     return np.searchsorted(edges, draw, side="right").astype(np.int8)
 

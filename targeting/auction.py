@@ -1,4 +1,4 @@
-"""The auction of promoted slots: who wins which slot and what a click will cost. Compiled, used by serving and simulator.
+"""The auction of promoted slots: who wins which slot, what a click will cost. Compiled; serving and simulator use it.
 
 Generalised second price with positions: candidates are ranked by bid * P(click); the winner of slot j pays per click
 the least bid that would have kept the slot, max(score of the next one / own P(click), reserve), rounded up to a micro
@@ -57,5 +57,5 @@ def run_auction(
         if slot + 1 < held:
             rival = winner[slot + 1]
             price = max(price, bid_micros[rival] * p_click[rival] / p_click[own])
-        price_micros[slot] = min(bid_micros[own], int(math.ceil(price)))
+        price_micros[slot] = min(bid_micros[own], math.ceil(price))
     return sold

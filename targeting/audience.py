@@ -1,9 +1,9 @@
 """Who may see a campaign: the best share theta of live campaigns per seeker, plus a floor on the campaign's side.
 
-A pair is eligible if the campaign is among the seeker's best round(theta * live campaigns in reach) by score, or if the
-pair's score reaches the campaign's threshold: the score of its phi-th best seeker of a reference pool. The first keeps a
-seeker's experience in hand, the second keeps rare occupations from starving. Any score will do; the lift
-P(occupation | seeker) / P(occupation) is the default, because ranking by raw probability starves what is rare.
+A pair is eligible if the campaign is among the seeker's best round(theta * live campaigns in reach) by score, or if
+the pair's score reaches the campaign's threshold: the score of its phi-th best seeker of a reference pool. The first
+keeps a seeker's experience in hand, the second keeps rare occupations from starving. Any score will do; ranking by raw
+probability would starve what is rare, so the default divides by how common a job's occupation is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from market.errors import ConfigError
 
 @dataclass(frozen=True)
 class Liquidity:
-    """theta: share of the live campaigns in reach a seeker may see (at least one); phi: seekers a campaign may reach."""
+    """theta: share of the live campaigns in reach a seeker may see (at least one); phi: seekers a campaign gets."""
 
     theta: float = 0.2
     phi: int = 20
@@ -33,8 +33,10 @@ class Liquidity:
         return max(1, round(self.theta * in_reach)) if in_reach else 0
 
 
-def campaign_thresholds(start: np.ndarray, campaign: np.ndarray, score: np.ndarray, campaigns: int, phi: int) -> np.ndarray:
-    """float32[campaigns]: score of the phi-th best seeker of the pool (+inf when phi is 0; -inf when the pool is smaller).
+def campaign_thresholds(
+    start: np.ndarray, campaign: np.ndarray, score: np.ndarray, campaigns: int, phi: int
+) -> np.ndarray:
+    """float32[campaigns]: score of the phi-th best seeker of the pool; phi 0 gives +inf, a smaller pool -inf.
 
     Pairs in CSR form as everywhere: pairs of seeker i are start[i]:start[i+1]; score -inf means not retrieved at all.
     """
@@ -53,11 +55,11 @@ def campaign_thresholds(start: np.ndarray, campaign: np.ndarray, score: np.ndarr
 def eligible_pairs(
     start: np.ndarray, campaign: np.ndarray, score: np.ndarray, liquidity: Liquidity, threshold: np.ndarray
 ) -> np.ndarray:
-    """bool[n]: which pairs may be shown. Ties inside a seeker go to the smaller campaign; score -inf is never eligible."""
+    """bool[n]: which pairs may be shown. Ties of a seeker go to the smaller campaign; score -inf is never eligible."""
     seeker = np.repeat(np.arange(len(start) - 1), np.diff(start))
     order = np.lexsort((campaign, -score, seeker))
     rank = np.empty(len(score), np.int64)
     rank[order] = np.arange(len(score)) - start[:-1][seeker]
     seats = np.array([liquidity.seats(int(count)) for count in np.diff(start)])
     possible = score > -np.inf
-    return possible & ((rank < seats[seeker]) | (score >= threshold[campaign]))
+    return np.asarray(possible & ((rank < seats[seeker]) | (score >= threshold[campaign])))

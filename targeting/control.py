@@ -43,7 +43,14 @@ class ControlConfig:
 
 @numba.njit(cache=True)
 def next_price(
-    price: float, spent: float, spent_before: float, budget: float, share: float, share_before: float, eta: float, floor: float
+    price: float,
+    spent: float,
+    spent_before: float,
+    budget: float,
+    share: float,
+    share_before: float,
+    eta: float,
+    floor: float,
 ) -> float:
     """One step of the descent; all money in the same unit, shares in [0, 1]."""
     if budget <= 0.0 or share <= share_before:

@@ -2,35 +2,37 @@
 
     logs -> confirmed hires -> links, hire model -> response model (cross-fitted) -> Learned
 
-`fit_learned` is the pipeline of `hiregraph graph fit --logs` and of the demo; serving and the simulator read the result.
+`fit_learned` is the pipeline of `hiregraph graph fit --logs` and of the demo; serving and simulator read the result.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graph.affinity import Affinity
 from graph.bipartite import Examples
 from graph.hires import NOT_HIRED, HireRules, Hires, confirm
-from graph.history import decimal_year, examples_from_hires
+from graph.history import examples_from_hires
 from graph.links import LinkConfig, LinkSet, mine_links
-from graph.segments import SegmentScheme, fit_segments
 from graph.model import HireModel
+from graph.segments import SegmentScheme, fit_segments
 from graph.train import TrainConfig, fit
 from market.artefacts import open_artefact, writing
+from market.errors import ConfigError
 from market.qualification import Qualification
 from market.tables import Tables
 from market.taxonomy import Taxonomy
-from targeting.response import ResponseModel, fit_response, pair_features
+from targeting.response import ResponseModel
+from targeting.sessions import cross_fitted_response
 
 FORMAT = 1
 KIND = "learned"
@@ -41,11 +43,16 @@ class LearnedConfig:
     """How to learn from logs; `cross_fit` halves score each other's impressions so that response rates stay honest."""
 
     seed: int = 0
-    hires: HireRules = HireRules()
-    links: LinkConfig = LinkConfig()
+    hires: HireRules = field(default_factory=HireRules)
+    links: LinkConfig = field(default_factory=LinkConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    qualification: Qualification = Qualification()
+    qualification: Qualification = field(default_factory=Qualification)
     minimum_segment_hires: int = 5
+    rarity: float = 0.5  # chosen on validation persons among 0, .5 and 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rarity <= 1:
+            raise ConfigError(f"rarity is {self.rarity}, expected 0 (expected grade) to 1 (its lift)")
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Learned:
     """C occupations: wage float64[C] (median of jobs), open_jobs float64[C] (share), hires_by_occupation int64[C];
     seekers_by_occupation int64[C]: people of the logs by present occupation.
 
+    rarity: 0 retrieves by expected grade, 1 by its lift over how common it is; see LearnedConfig.
     attribute_lift: for a seeker attribute value, how much likelier a hire is into a job that has the same value.
     """
 
@@ -61,6 +69,7 @@ class Learned:
     response: ResponseModel
     segments: SegmentScheme
     qualification: Qualification
+    rarity: float
     wage: np.ndarray
     open_jobs: np.ndarray
     hires_by_occupation: np.ndarray
@@ -78,8 +87,17 @@ class Learned:
 
     @cached_property
     def occupation_vectors(self) -> np.ndarray:
-        """float32[C, d]: rows of the index's graph space."""
-        return np.asarray(self.affinity.occupation_vectors, np.float32)
+        """float32[C, C]: rows of the index's graph space: grades of a job of occupation o, over how common they are.
+
+        row o = grade[:, o] / (sum_n popularity_n grade[n, o]) ** rarity
+        """
+        common = np.maximum(self.model.popularity @ self.grades, 1e-9)  # [C]
+        return np.asarray(self.grades.T / common[:, None] ** self.rarity, np.float32)
+
+    def retrieval(self, examples: Examples) -> np.ndarray:
+        """float32[n, C]: queries of the graph space. The dot product with an occupation's row is the expected grade of
+        a job there under the forecast of the seeker's next occupation, raised for jobs few people would qualify for."""
+        return self.affinity.probabilities(examples)
 
     @cached_property
     def grades(self) -> np.ndarray:
@@ -102,6 +120,7 @@ class Learned:
             content = {
                 "segments": self.segments.to_json(),
                 "qualification": self.qualification.__dict__,
+                "rarity": self.rarity,
                 "attribute_lift": self.attribute_lift,
             }
             (scratch / "rates.json").write_text(json.dumps(content))
@@ -118,6 +137,7 @@ class Learned:
             ResponseModel.from_json((folder / "rates" / "response.json").read_text()),
             SegmentScheme.from_json(content["segments"]),
             Qualification(**content["qualification"]),
+            float(content["rarity"]),
             arrays["wage"],
             arrays["open_jobs"],
             arrays["hires_by_occupation"],
@@ -144,7 +164,7 @@ def fit_learned(
     progress("training the hire model")
     model = fit(examples, taxonomy, config.train)
     progress("cross-fitting response rates")
-    response = _cross_fitted_response(tables, examples, seekers, taxonomy, config, wage)
+    response = cross_fitted_response(tables, examples, seekers, config.train, config.qualification, wage)
     by_occupation = np.bincount(examples.target, minlength=len(taxonomy))
     learned = Learned(
         model,
@@ -152,6 +172,7 @@ def fit_learned(
         response,
         fit_segments(taxonomy, by_occupation, config.minimum_segment_hires),
         config.qualification,
+        config.rarity,
         wage,
         open_jobs,
         by_occupation,
@@ -176,14 +197,12 @@ def _not_hired(tables: Tables, hires: Hires) -> Examples | None:
     if not len(table):
         return None
     table = table.assign(application_event_id=table.event_id, started_at=table.applied_at, rule="")
-    import pyarrow as pa
-
     examples, _ = examples_from_hires(tables, Hires(pa.Table.from_pandas(table, preserve_index=False), hires.outcomes))
     return examples
 
 
 def _jobs_by_occupation(tables: Tables, taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
-    """Share of jobs float64[C] and median wage float64[C]; unknown wages take the section's, then the overall median."""
+    """Share of jobs and median wage, float64[C] each; unknown wages take the section's, then the overall median."""
     columns = [name for name in ("occupation", "wage") if name in tables["jobs"].column_names]
     jobs = tables["jobs"].select(columns).to_pandas()
     jobs["occupation"] = jobs.occupation.map(taxonomy.position)
@@ -228,96 +247,3 @@ def _attribute_lift(examples: Examples, taxonomy: Taxonomy, open_jobs: np.ndarra
     has = (before >= 0) & (before != current) & (examples.target >= 0)
     put("past_occupation", before[has], examples.target[has], open_jobs, taxonomy.codes)
     return found
-
-
-def _half(seeker_id: str) -> int:
-    return hashlib.sha256(f"half:{seeker_id}".encode()).digest()[0] & 1
-
-
-def _cross_fitted_response(
-    tables: Tables,
-    examples: Examples,
-    seekers: tuple[str, ...],
-    taxonomy: Taxonomy,
-    config: LearnedConfig,
-    wage: np.ndarray,
-) -> ResponseModel:
-    """Score each half of the seekers with a model of the other half, then regress clicks and applications."""
-    shown, of_session = _sessions(tables, taxonomy)
-    half_of_hire = np.array([_half(seeker) for seeker in seekers])[examples.person]
-    half_of_session = np.array([_half(seeker) for seeker in of_session.seeker_ids])
-    grades = config.qualification.table(taxonomy)
-    light = replace(config.train, epochs=max(2, config.train.epochs // 2))
-    features = np.zeros((len(shown), 6), np.float32)
-    for half in (0, 1):
-        model = fit(examples.take(half_of_hire != half), taxonomy, light)
-        sessions = np.flatnonzero(half_of_session == half)
-        if not len(sessions):
-            continue
-        mine = of_session.examples.take(sessions)
-        place = np.full(len(half_of_session), -1)
-        place[sessions] = np.arange(len(sessions))
-        rows = np.flatnonzero(half_of_session[shown.session] == half)
-        session, job = place[shown.session.to_numpy()[rows]], shown.occupation.to_numpy()[rows]
-        affinity = Affinity(model)
-        probability, lift = affinity.probabilities(mine), affinity.log_lift(mine)
-        current = mine.current[session]
-        same = np.where(current >= 0, taxonomy.section[current] == taxonomy.section[job], False)
-        own_wage = np.where(current >= 0, wage[current], np.median(wage))
-        job_wage = shown.wage.to_numpy()[rows]
-        features[rows] = pair_features(
-            (probability @ grades)[session, job],
-            probability[session, job],
-            lift[session, job],
-            same,
-            np.log(np.where(np.isfinite(job_wage), job_wage, wage[job]) / own_wage),
-        )
-    clicked = shown.clicked.to_numpy()
-    return fit_response(
-        features, shown.position.to_numpy(float), clicked, features[clicked], shown.applied.to_numpy()[clicked]
-    )
-
-
-@dataclass(frozen=True)
-class _Sessions:
-    examples: Examples
-    seeker_ids: list[str]
-
-
-def _sessions(tables: Tables, taxonomy: Taxonomy):  # noqa: ANN202 - (impressions frame, _Sessions)
-    """Impressions with what became of them, and one example per request: the profile just before it."""
-    import pandas as pd
-    import pyarrow as pa
-
-    shown = tables["impressions"].to_pandas().drop_duplicates("event_id")
-    jobs = tables["jobs"].to_pandas().drop_duplicates("job_id").set_index("job_id")
-    shown = shown[shown.job_id.isin(jobs.index)]
-    key = ["request_id", "job_id"]
-    clicks = tables["clicks"].select(key).to_pandas().drop_duplicates().assign(clicked=True)
-    shown = shown.merge(clicks, on=key, how="left")
-    shown["clicked"] = shown.clicked.fillna(False).astype(bool)
-    pair = ["seeker_id", "job_id"]
-    applied = tables["applications"].select([*pair, "occurred_at"]).to_pandas()
-    soon = shown[shown.clicked][["event_id", *pair, "occurred_at"]].merge(applied, on=pair, suffixes=("", "_applied"))
-    gap = soon.occurred_at_applied - soon.occurred_at
-    within = soon[(gap >= pd.Timedelta(0)) & (gap <= pd.Timedelta("1D"))].event_id
-    shown["applied"] = shown.event_id.isin(set(within))
-    shown["occupation"] = shown.job_id.map(jobs.occupation).map(taxonomy.position)
-    shown["wage"] = shown.job_id.map(jobs.wage) if "wage" in jobs else np.nan
-    shown["position"] = shown.position.fillna(1) if "position" in shown else 1
-
-    requests = shown.groupby("request_id", sort=True).agg(seeker_id=("seeker_id", "first"), at=("occurred_at", "min"))
-    shown["session"] = shown.request_id.map({request: i for i, request in enumerate(requests.index)})
-    as_hires = pd.DataFrame(
-        {
-            "seeker_id": requests.seeker_id.to_numpy(),
-            "applied_at": requests["at"].to_numpy(),
-            "occupation": taxonomy.codes[0],
-        }
-    )
-    empty = pa.table({})
-    profiles, ids = examples_from_hires(tables, Hires(pa.Table.from_pandas(as_hires, preserve_index=False), empty))
-    return shown, _Sessions(profiles, [ids[person] for person in profiles.person])
-
-
-__all__ = ["Learned", "LearnedConfig", "decimal_year", "fit_learned", "save_hires"]

@@ -17,13 +17,11 @@ KAPPA = 2.0
 @numba.njit(cache=True)
 def reservation(p_click: float, price_micros: int, kappa: float) -> int:
     """What one impression reserves: its expected charge times kappa, rounded up."""
-    return int(math.ceil(kappa * p_click * price_micros))
+    return math.ceil(kappa * p_click * price_micros)
 
 
 @numba.njit(cache=True)
-def free_micros(
-    total_cap: int, day_cap: int, posted: int, posted_day: int, reserved: int, reserved_day: int
-) -> int:
+def free_micros(total_cap: int, day_cap: int, posted: int, posted_day: int, reserved: int, reserved_day: int) -> int:
     """What may still be reserved now: the smaller room under the two caps; negative when reserves exceed it."""
     return min(total_cap - posted - reserved, day_cap - posted_day - reserved_day)
 

@@ -28,8 +28,8 @@ from organic.recommend import Recommender
 from organic.rows import JobBook, job_terms
 from organic.rules import both, clause_of
 from organic.towers import TextTowers
-from targeting.audience import Liquidity
 from targeting.auction import SECOND_PRICE, run_auction
+from targeting.audience import Liquidity
 from targeting.campaigns import Campaign
 from targeting.engine import REACH_FLOOR, Audience, AudienceLink, AudienceSegment, SlateItem
 from targeting.learned import Learned
@@ -181,7 +181,16 @@ class Marketplace:
             live = ["campaign=live"] if job.job_id in self._campaigns else []
             known = replace(job, occupation=self._taxonomy.codes[o])
             terms.append(
-                list(dict.fromkeys([*job_terms(known, self._now()), *attributes, *self._learned.links.terms_of_job(attributes), *live]))
+                list(
+                    dict.fromkeys(
+                        [
+                            *job_terms(known, self._now()),
+                            *attributes,
+                            *self._learned.links.terms_of_job(attributes),
+                            *live,
+                        ]
+                    )
+                )
             )
         vectors = {"organic": self._towers.job_vectors(last), "graph": self._learned.occupation_vectors[occupation]}
         self._index.upsert(self._book.add(last), vectors=vectors, terms=terms)
@@ -195,8 +204,7 @@ class Marketplace:
         seats = self._liquidity.seats(in_reach)
         if not seats:
             return []
-        vectors, boosts = affinity.retrieval(example)
-        hits = self._index.search(vectors, space="graph", k=seats, where=[clause], boosts=boosts)
+        hits = self._index.search(learned.retrieval(example), space="graph", k=seats, where=[clause])
         jobs = [job for row in hits.ids[0].tolist() if row >= 0 and (job := self._book.job(row)) is not None]
         jobs = [job for job in jobs if job.job_id in self._campaigns and job.job_id in self._occupation]
         if not jobs:
@@ -231,7 +239,9 @@ class Marketplace:
             w = int(winner[slot])
             title = self._taxonomy.titles[occupation[w]]
             reason = f"people with a background like yours are hired as {title}"
-            sale = Sale(jobs[w], campaigns[w], int(price[slot]), float(p_click[w]), float(lift[occupation[w]]), (reason,))
+            sale = Sale(
+                jobs[w], campaigns[w], int(price[slot]), float(p_click[w]), float(lift[occupation[w]]), (reason,)
+            )
             sales.append(sign_sale(sale, slot, self._secret, self._now(), self._nonce()))
         return sales
 

@@ -19,7 +19,7 @@ EXPECTED_PRICE_SHARE = 0.7  # expected price of a click as a share of the ceilin
 
 @dataclass(frozen=True)
 class PacingPlan:
-    """price float64[C] per micro; planned_micros float64[C]; the certified plan behind them; pairs' segment and campaign."""
+    """price float64[C] per micro, planned_micros float64[C]; the certified plan, segment and campaign of its pairs."""
 
     price: np.ndarray
     planned_micros: np.ndarray
@@ -55,9 +55,7 @@ def plan_budgets(
     segment, of_campaign = unique // campaigns, unique % campaigns
     cost = chance * EXPECTED_PRICE_SHARE * max_bid_micros[of_campaign]
     plan = solve(
-        PlanProblem(
-            budget_micros.astype(np.float64), supply.astype(np.float64), of_campaign, segment, value, cost
-        ),
+        PlanProblem(budget_micros.astype(np.float64), supply.astype(np.float64), of_campaign, segment, value, cost),
         time_limit_seconds,
     )
     planned = np.bincount(of_campaign, plan.impressions * cost, minlength=campaigns)

@@ -32,7 +32,9 @@ class ProfileReader:
         if missing:
             if self._titles is None:
                 self._titles = self._encoder.encode(list(self._taxonomy.titles))
-            nearest = dict(zip(missing, (self._encoder.encode(missing) @ self._titles.T).argmax(1).tolist(), strict=True))
+            nearest = dict(
+                zip(missing, (self._encoder.encode(missing) @ self._titles.T).argmax(1).tolist(), strict=True)
+            )
             return [nearest[title] if found is None else found for title, found in zip(titles, named, strict=True)]
         return [found for found in named if found is not None]
 
@@ -48,7 +50,9 @@ class ProfileReader:
         """(log lift float32[C], probability float32[C]) of a hire into `occupation`, by present occupation alone."""
         if self._lift is None:
             count = len(self._taxonomy)
-            alone = examples_of_profiles([[o] for o in range(count)], [[2020.0]] * count, np.full(count, np.nan), 2022.0)
+            alone = examples_of_profiles(
+                [[o] for o in range(count)], [[2020.0]] * count, np.full(count, np.nan), 2022.0
+            )
             self._lift = affinity.log_lift(alone), affinity.probabilities(alone)
         lift, probability = self._lift
         return lift[:, occupation], probability[:, occupation]

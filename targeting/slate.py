@@ -1,4 +1,4 @@
-"""A slate: promoted items at fixed places among organic ones, no job twice, each with its reason and, if sold, a token."""
+"""A slate: promoted items at fixed places among organic ones, no job twice, each with its reasons."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ TAXONOMY = build_taxonomy(
     "ring", [(str(c), f"Occupation {c}", f"section {c // 3}", f"major {c // 6}") for c in range(C)]
 )
 WIDTHS = ModelConfig(width=16, heads=2, hidden=16, seeker=16, memory=8)
-QUICK = TrainConfig(epochs=4, batch=128, learning_rate=1e-2, weight_decay=0.1, model=WIDTHS)
+QUICK = TrainConfig(epochs=4, batch=128, learning_rate=1e-2, weight_decay=0.02, model=WIDTHS)
 
 
 def ring(persons=300, years=7, seed=0):

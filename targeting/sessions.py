@@ -1,0 +1,115 @@
+"""Response rates from logged sessions, each scored by a hire model that has not seen the seeker.
+
+The profile of a request is what the positions said just before it; an application within a day of a click, of the same
+seeker to the same job, is taken as its fruit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from graph.affinity import Affinity
+from graph.bipartite import Examples
+from graph.hires import Hires
+from graph.history import examples_from_hires
+from graph.train import TrainConfig, fit
+from market.qualification import Qualification
+from market.tables import Tables
+from market.taxonomy import Taxonomy
+from targeting.response import ResponseModel, fit_response, pair_features
+
+
+def _half(seeker_id: str) -> int:
+    return hashlib.sha256(f"half:{seeker_id}".encode()).digest()[0] & 1
+
+
+def cross_fitted_response(
+    tables: Tables,
+    examples: Examples,
+    seekers: tuple[str, ...],
+    train: TrainConfig,
+    qualification: Qualification,
+    wage: np.ndarray,
+) -> ResponseModel:
+    """Score each half of the seekers with a model of the other half, then regress clicks and applications.
+
+    examples: confirmed hires, `seekers` the ids their `person` points to; wage float64[C] by occupation.
+    """
+    taxonomy = tables.taxonomy
+    shown, of_session = _sessions(tables, taxonomy)
+    half_of_hire = np.array([_half(seeker) for seeker in seekers])[examples.person]
+    half_of_session = np.array([_half(seeker) for seeker in of_session.seeker_ids])
+    grades = qualification.table(taxonomy)
+    light = replace(train, epochs=max(2, train.epochs // 2))
+    features = np.zeros((len(shown), 6), np.float32)
+    for half in (0, 1):
+        model = fit(examples.take(half_of_hire != half), taxonomy, light)
+        sessions = np.flatnonzero(half_of_session == half)
+        if not len(sessions):
+            continue
+        mine = of_session.examples.take(sessions)
+        place = np.full(len(half_of_session), -1)
+        place[sessions] = np.arange(len(sessions))
+        rows = np.flatnonzero(half_of_session[shown.session] == half)
+        session, job = place[shown.session.to_numpy()[rows]], shown.occupation.to_numpy()[rows]
+        affinity = Affinity(model)
+        probability, lift = affinity.probabilities(mine), affinity.log_lift(mine)
+        current = mine.current[session]
+        same = np.where(current >= 0, taxonomy.section[current] == taxonomy.section[job], False)
+        own_wage = np.where(current >= 0, wage[current], np.median(wage))
+        job_wage = shown.wage.to_numpy()[rows]
+        features[rows] = pair_features(
+            (probability @ grades)[session, job],
+            probability[session, job],
+            lift[session, job],
+            same,
+            np.log(np.where(np.isfinite(job_wage), job_wage, wage[job]) / own_wage),
+        )
+    clicked = shown.clicked.to_numpy()
+    return fit_response(
+        features, shown.position.to_numpy(float), clicked, features[clicked], shown.applied.to_numpy()[clicked]
+    )
+
+
+@dataclass(frozen=True)
+class _Sessions:
+    examples: Examples
+    seeker_ids: list[str]
+
+
+def _sessions(tables: Tables, taxonomy: Taxonomy) -> tuple[pd.DataFrame, _Sessions]:
+    """Impressions with what became of them, and one example per request: the profile just before it."""
+    shown = tables["impressions"].to_pandas().drop_duplicates("event_id")
+    jobs = tables["jobs"].to_pandas().drop_duplicates("job_id").set_index("job_id")
+    shown = shown[shown.job_id.isin(jobs.index)]
+    key = ["request_id", "job_id"]
+    clicks = tables["clicks"].select(key).to_pandas().drop_duplicates().assign(clicked=True)
+    shown = shown.merge(clicks, on=key, how="left")
+    shown["clicked"] = shown.clicked.fillna(False).astype(bool)
+    pair = ["seeker_id", "job_id"]
+    applied = tables["applications"].select([*pair, "occurred_at"]).to_pandas()
+    soon = shown[shown.clicked][["event_id", *pair, "occurred_at"]].merge(applied, on=pair, suffixes=("", "_applied"))
+    gap = soon.occurred_at_applied - soon.occurred_at
+    within = soon[(gap >= pd.Timedelta(0)) & (gap <= pd.Timedelta("1D"))].event_id
+    shown["applied"] = shown.event_id.isin(set(within))
+    shown["occupation"] = shown.job_id.map(jobs.occupation).map(taxonomy.position)
+    shown["wage"] = shown.job_id.map(jobs.wage) if "wage" in jobs else np.nan
+    shown["position"] = shown.position.fillna(1) if "position" in shown else 1
+
+    requests = shown.groupby("request_id", sort=True).agg(seeker_id=("seeker_id", "first"), at=("occurred_at", "min"))
+    shown["session"] = shown.request_id.map({request: i for i, request in enumerate(requests.index)})
+    as_hires = pd.DataFrame(
+        {
+            "seeker_id": requests.seeker_id.to_numpy(),
+            "applied_at": requests["at"].to_numpy(),
+            "occupation": taxonomy.codes[0],
+        }
+    )
+    empty = pa.table({})
+    profiles, ids = examples_from_hires(tables, Hires(pa.Table.from_pandas(as_hires, preserve_index=False), empty))
+    return shown, _Sessions(profiles, [ids[person] for person in profiles.person])
