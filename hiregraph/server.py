@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -55,6 +56,8 @@ def build_app(settings: Settings) -> FastAPI:
     engine = load_engine(settings)
     if (missing := engine.ready()) is not None:
         log.warning("engine not ready, campaigns work all the same", missing=missing)
+    else:
+        _first_jobs(store, settings)
     return create_app(store, engine, SystemClock(), docs=settings.docs)
 
 
@@ -73,14 +76,26 @@ def load_engine(settings: Settings) -> Engine:
         return NoEngine(f"no artefacts in {settings.artefacts}; run `make demo` first, or give --artefacts")
     try:
         # Imported late: it brings torch, and the server has to start without any model.
-        from targeting.marketplace import Marketplace
+        from targeting.marketplace import Marketplace, new_nonce
     except ModuleNotFoundError as error:
         return NoEngine(f"the engine is not installed ({error.name} is missing); install the whole package")
     try:
-        engine: Engine = Marketplace.load(settings.artefacts)
+        engine: Engine = Marketplace.load(
+            settings.artefacts, token_secret(settings), new_nonce, Path(".cache") / "text"
+        )
     except ArtefactError as error:
         return NoEngine(str(error))
     return engine
+
+
+def _first_jobs(store: Store, settings: Settings) -> None:
+    """A store that never had a job starts with the vacancies beside the artefacts, where the demo left some."""
+    from targeting.marketplace import load_vacancies
+
+    vacancies = load_vacancies(settings.artefacts / "jobs")
+    if vacancies and store.revision().jobs == 0:
+        store.put_jobs(vacancies)
+        log.info("empty store, took the vacancies beside the artefacts", jobs=len(vacancies))
 
 
 def logs_to_stderr() -> None:

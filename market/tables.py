@@ -30,11 +30,13 @@ _EVENT_OPTIONAL = {"request_id": TEXT, "position": WHOLE, "promoted": FLAG, "pro
 
 @dataclass(frozen=True)
 class Schema:
-    """required columns may not be null; optional ones may be absent or null; `order` = pairs that may not run back."""
+    """required columns may not be null; optional ones may be absent or null; `order` = pairs that may not run back;
+    `key` = a column that names every row once."""
 
     required: Mapping[str, pa.DataType]
     optional: Mapping[str, pa.DataType]
     order: tuple[tuple[str, str], ...] = ()
+    key: str | None = None
 
 
 SCHEMAS: Mapping[str, Schema] = {
@@ -63,7 +65,7 @@ SCHEMAS: Mapping[str, Schema] = {
         {},
         (("applied_at", "started_at"),),
     ),
-    "occupations": Schema({"occupation": TEXT, "title": TEXT, "section": TEXT, "major": TEXT}, {}),
+    "occupations": Schema({"occupation": TEXT, "title": TEXT, "section": TEXT, "major": TEXT}, {}, key="occupation"),
 }
 PROTECTED = frozenset({"sex", "gender", "race", "ethnicity", "age", "birth_date", "birth_year", "birth_month"})
 
@@ -166,6 +168,11 @@ def check_table(name: str, raw: pa.Table) -> pa.Table:
         if earlier in columns and later in columns:
             back = pc.less(columns[later], columns[earlier])
             _refuse(name, back, f"{later} lies before {earlier}", "mend the dates or remove the row")
+    if schema.key is not None:
+        keys = columns[schema.key].to_pylist()
+        first = {value: row for row, value in reversed(list(enumerate(keys)))}
+        again = pa.array([first[value] != row for row, value in enumerate(keys)], pa.bool_())
+        _refuse(name, again, f"a second row of the same {schema.key}", "keep one row of each")
     for column in raw.column_names:
         if column not in columns:
             columns[column] = raw[column]
@@ -178,9 +185,11 @@ def _cast(name: str, column: str, values: pa.Array, kind: pa.DataType) -> pa.Arr
     if pa.types.is_string(values.type):  # CSV can not tell an empty text from a missing one
         values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
     if pa.types.is_timestamp(kind) and pa.types.is_string(values.type):
-        # RFC 3339 with Z or an offset, or a plain UTC date or time
+        # RFC 3339 in UTC (Z or +00:00), or a plain UTC date or time
         clean = pc.replace_substring_regex(values, "(Z|[+]00:?00)$", "")
         cast = _try_cast(name, column, clean, pa.timestamp("us"))
+    elif pa.types.is_timestamp(kind) and (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise DataError(name, f"{column} has type {values.type}, expected a timestamp", "write UTC timestamps")
     elif pa.types.is_string(values.type) and not pa.types.is_string(kind):
         cast = _try_cast(name, column, values, kind)
     else:
@@ -217,7 +226,7 @@ def _refuse(name: str, bad: pa.Array, problem: str, remedy: str) -> None:
 
 
 def _known_occupations(name: str, table: pa.Table, taxonomy: Taxonomy) -> None:
-    unknown = pc.invert(pc.is_in(table["occupation"].combine_chunks(), pa.array(taxonomy.codes)))
+    unknown = pc.invert(pc.is_in(table["occupation"].combine_chunks(), pa.array(taxonomy.codes, pa.string())))
     rows = pc.indices_nonzero(unknown)
     if len(rows):
         code = table["occupation"][rows[0].as_py()].as_py()

@@ -84,7 +84,7 @@ def normalise_title(title: str) -> str:
 
 def build_taxonomy(scheme: str, rows: Iterable[tuple[str, str, str, str]]) -> Taxonomy:
     """Taxonomy from (code, title, section name, major group name) rows, in the order given."""
-    codes, titles, sections, majors = (tuple(column) for column in zip(*rows, strict=True))
+    codes, titles, sections, majors = tuple(zip(*rows, strict=True)) or ((), (), (), ())
     section, section_names = pd.factorize(np.asarray(sections, dtype=object))
     major, major_names = pd.factorize(np.asarray(majors, dtype=object))
     return Taxonomy(

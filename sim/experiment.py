@@ -41,10 +41,10 @@ class ExperimentConfig:
     arms: tuple[str, ...] = DEFAULT_ARMS
     seeds: int = 2
     threads: int = 2
-    theta: float = 0.15
+    theta: float = 0.2
     phi: int = 20
-    thetas: tuple[float, ...] = (0.04, 0.08, 0.15, 0.3, 0.6)
-    budget_levels: tuple[float, ...] = (0.4, 2.0)
+    thetas: tuple[float, ...] = (0.05, 0.1, 0.2, 0.35, 0.6)
+    budget_levels: tuple[float, ...] = (0.1, 0.4, 2.0)
     pacing: Policy = "plan+descent"
     auction: str = "second"
     design: Design = "copy"

@@ -54,7 +54,7 @@ def _serve_lists(
     section_weight: float,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A list per session, drawn without replacement: (job, propensity), each [n, length]; jobs sorted by (metro, day)."""
+    """A list per session, drawn without replacement: (job, propensity) [n, length]; jobs sorted by (metro, day)."""
     n = len(session_metro)
     chosen = np.full((n, length), -1, np.int32)
     propensity = np.zeros((n, length), np.float64)

@@ -38,7 +38,7 @@ class MarketConfig:
     page: int = 10
     promoted_positions: tuple[int, ...] = (0, 3, 7)  # from 0: an ad load of 30 % at most
     organic_list: int = 20
-    frequency_cap: int = 6  # promoted impressions of one campaign to one seeker in the window
+    frequency_cap: int = 10  # promoted impressions of one campaign to one seeker in the window
     currency: str = "USD"
 
 

@@ -7,6 +7,7 @@ campaign promotes it. Promoted items come from the same index; when that path fa
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -244,6 +245,11 @@ class Marketplace:
             )
             sales.append(sign_sale(sale, slot, self._secret, self._now(), self._nonce()))
         return sales
+
+
+def new_nonce() -> str:
+    """What makes every token unlike any other."""
+    return secrets.token_urlsafe(9)
 
 
 def bid_ceiling(campaign: Campaign) -> int:

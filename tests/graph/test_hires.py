@@ -214,10 +214,10 @@ def test_as_of_is_the_latest_record_unless_given():
     assert outcomes(waiting, elsewhere) == {"a": "not_hired", "b": "censored"}
 
 
-def test_as_of_means_the_same_instant_in_every_zone():
+def test_as_of_means_the_same_instant_in_every_zone_and_utc_without_one():
     tokyo = day(180).astimezone(timezone(timedelta(hours=9)))
     new_york = day(180).astimezone(timezone(timedelta(hours=-5)))
-    for as_of in (tokyo, new_york):
+    for as_of in (tokyo, new_york, day(180).replace(tzinfo=None)):
         assert outcomes(ONE, [position("zeta", "211", -5)], as_of=as_of) == {"a": "not_hired"}
 
 

@@ -1,0 +1,223 @@
+"""The figures of a report page, and the numbers behind those that the report itself does not hold.
+
+A figure function returns None where there is nothing to draw. Colours follow Okabe and Ito, readable on light and dark
+paper; brackets (random, all, oracle) are dotted because they are no competitors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from scipy.special import expit
+
+from graph.calibration import SMALLEST_PREDICTION, reliability
+from market.bootstrap import cluster_bootstrap
+from sim.experiment import BASELINE, Results, Run
+from sim.market import Market
+from targeting.learned import Learned
+
+MICROS = 1_000_000
+COLOURS = {
+    "attribute": "#d55e00",
+    "keyword": "#cc79a7",
+    "links": "#009e73",
+    "graph": "#2f86d0",
+    "graph+links": "#8b62cf",
+    "random": "#8a919c",
+    "all": "#b59b00",
+    "oracle": "#56606e",
+}
+NEUTRAL = "#8a919c"
+BRACKETS = ("random", "all", "oracle")
+LABEL_SIDES = ("bottom right", "top left", "bottom center", "top center", "top right")
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+SUPPLY_GROUPS = 10
+BINS = 10
+DRAWS = 200
+SHARE_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def frontier_figure(report: dict[str, Any], theta: float, currency: str) -> go.Figure | None:
+    """Budget utilisation against cost per qualified application, one line an arm, markers labelled with theta."""
+    figure = _figure(f"Cost per qualified application, {currency}", "Budget used")
+    for number, (arm, points) in enumerate(report.get("frontier", {}).items()):
+        known = [point for point in points if point["qualified_applications"] > 0]
+        if not known:
+            continue
+        line = _line(
+            arm,
+            [point["cost_per_qualified_application_micros"] / MICROS for point in known],
+            [point["budget_utilization"] for point in known],
+        )
+        line.update(
+            mode="lines+markers+text",
+            text=[f"{point['theta']:g}" for point in known],
+            textposition=LABEL_SIDES[number % len(LABEL_SIDES)],
+            textfont={"size": 11, "color": COLOURS.get(arm, NEUTRAL)},
+            marker={"size": [12 if point["theta"] == theta else 7 for point in known]},
+            hovertemplate="θ %{text}<br>%{x:.2f} a qualified application<br>%{y:.1%} of the budgets<extra>" + arm + "</extra>",
+        )
+        figure.add_trace(line)
+    base = report.get("arms", {}).get(BASELINE, {}).get("cost_per_qualified_application_micros", {}).get("mean")
+    if base and figure.data:
+        note = f"cost of {BASELINE}"
+        figure.add_vline(
+            base / MICROS, line={"color": NEUTRAL, "dash": "dash", "width": 1}, annotation_text=note,
+            annotation_position="bottom right", annotation_font={"color": NEUTRAL, "size": 11},
+        )  # fmt: skip
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure if figure.data else None
+
+
+def spend_figure(results: Results) -> go.Figure | None:
+    """Cumulative share of a day's spend at each hour against the plan."""
+    figure = _figure("Hour of the day", "Share of the day's spend so far")
+    hours = list(range(25))
+    figure.add_trace(
+        go.Scatter(x=hours, y=_floats(results.share[::60]), name="plan", mode="lines", line={"color": NEUTRAL, "width": 8}, opacity=0.35)
+    )
+    for arm in results.config.arms:
+        share = spend_by_hour(results.select(arm))
+        if share is not None:
+            figure.add_trace(_line(arm, hours, _floats(share), mode="lines"))
+    figure.update_xaxes(tickvals=list(range(0, 25, 3)), range=[0, 24])
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
+    return figure if len(figure.data) > 1 else None
+
+
+def spend_by_hour(runs: Sequence[Run]) -> np.ndarray | None:
+    """float64[25]: share of a day's spend posted by each full hour, the mean over all days with any spend."""
+    days = [run.outcome.by_hour.reshape(-1, 24).astype(float) for run in runs]
+    spend = np.concatenate(days) if days else np.empty((0, 24))
+    spend = spend[spend.sum(1) > 0]
+    if not len(spend):
+        return None
+    so_far = (np.cumsum(spend, axis=1) / spend.sum(1, keepdims=True)).mean(0)  # [24]
+    return np.concatenate([[0.0], so_far])
+
+
+def supply_figure(results: Results) -> go.Figure | None:
+    """Utilisation of ten equal groups of campaigns, from the scarcest supply per budget to the most plentiful."""
+    figure = _figure("Tenth of the campaigns by supply per budget (1: scarcest)", "Budget used")
+    for arm in results.config.arms:
+        used = utilization_by_supply(results, arm)
+        if used is not None:
+            figure.add_trace(_line(arm, list(range(1, len(used) + 1)), _floats(used)))
+    figure.update_xaxes(dtick=1)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure if figure.data else None
+
+
+def utilization_by_supply(results: Results, arm: str) -> np.ndarray | None:
+    """float64[groups]: posted / allowed by group of supply, all seeds together; the groups are the same for every arm."""
+    runs = results.select(arm)
+    markets = {market.config.seed: market for market in results.markets}
+    if not runs:
+        return None
+    supply = np.concatenate([supply_per_budget(markets[run.seed]) for run in runs])
+    posted = np.concatenate([run.outcome.posted for run in runs]).astype(float)
+    allowed = np.concatenate([run.allowed for run in runs])
+    groups = np.array_split(np.argsort(supply, kind="stable"), min(SUPPLY_GROUPS, len(supply)))
+    return np.array([posted[group].sum() / max(allowed[group].sum(), 1.0) for group in groups])
+
+
+def supply_per_budget(market: Market) -> np.ndarray:
+    """float64[C]: sum over the pairs in reach of p_click * value_per_click, a micro of budget. No arm enters."""
+    pairs = market.pairs
+    worth = pairs.p_click.astype(float) * pairs.value_per_click
+    return np.bincount(pairs.campaign, worth, minlength=len(market.terms.budget)) / market.terms.budget
+
+
+def budget_figure(report: dict[str, Any]) -> go.Figure | None:
+    """Utilisation over the grid of budget levels; None where fewer than two levels were played."""
+    figure = _figure("Budget level (1: vacancies × clicks per opening × market price)", "Budget used")
+    levels = report.get("budget_levels", {})
+    for arm, rows in levels.items():
+        if rows:
+            figure.add_trace(_line(arm, [row["budget_level"] for row in rows], [row["budget_utilization"] for row in rows]))
+    ticks = sorted({row["budget_level"] for rows in levels.values() for row in rows})
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{level:g}" for level in ticks])
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure if len(ticks) > 1 else None
+
+
+def hire_rates(learned: Learned, market: Market, rng: np.random.Generator) -> dict[str, Any]:
+    """Predicted P(next occupation) of the served seekers against what happened; see `graph.calibration.reliability`.
+
+    Each bin also has "ci95" of the observed share, resampling original persons.
+    """
+    predicted = learned.affinity.probabilities(market.examples)  # [S, C]
+    row, occupation = np.nonzero(predicted >= SMALLEST_PREDICTION)
+    p = predicted[row, occupation].astype(float)
+    happened = market.next_occupation[row] == occupation
+    found = reliability(p, happened, BINS)
+    person = market.person[row]
+    parts = [part for part in np.array_split(np.argsort(p, kind="stable"), BINS) if len(part)]
+    for bin_, part in zip(found["bins"], parts, strict=True):
+        bin_["ci95"] = cluster_bootstrap(person[part], happened[part], rng=rng, draws=DRAWS).ci
+    return found
+
+
+def click_rates(market: Market) -> list[dict[str, float]]:
+    """Estimated against true P(click | seen) at first sight, pairs in reach in ten equal groups of the estimate."""
+    estimate, truth = market.pairs.p_click.astype(float), expit(market.pairs.click_logit.astype(float))
+    parts = [part for part in np.array_split(np.argsort(estimate, kind="stable"), BINS) if len(part)]
+    return [{"predicted": float(estimate[part].mean()), "observed": float(truth[part].mean()), "n": len(part)} for part in parts]
+
+
+def reliability_figure(bins: Sequence[dict[str, Any]], colour: str, predicted: str, observed: str) -> go.Figure | None:
+    """Observed over predicted share, both logarithmic, with the diagonal; bins where nothing happened are left out."""
+    shown = [row for row in bins if row["observed"] > 0 and row["predicted"] > 0]
+    if not shown:
+        return None
+    figure = _figure(predicted, observed)
+    x, y = [row["predicted"] for row in shown], [row["observed"] for row in shown]
+    intervals = [row.get("ci95") or (row["observed"], row["observed"]) for row in shown]
+    smallest = min(*x, *y, *(low for low, _ in intervals if low > 0))
+    largest = max(*x, *y, *(high for _, high in intervals))
+    ends = [smallest / 1.3, min(1.0, largest * 1.3)]
+    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="as predicted", line={"color": NEUTRAL, "dash": "dash", "width": 1.5}))
+    figure.add_trace(
+        go.Scatter(
+            x=x, y=y, mode="lines+markers", name="observed", line={"color": colour, "width": 2}, marker={"size": 8},
+            error_y={
+                "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": colour,
+                "array": [high - value for (_, high), value in zip(intervals, y, strict=True)],
+                # A lower end of zero has no place on a logarithmic axis: it stops at the edge of the plot.
+                "arrayminus": [value - max(low, ends[0]) for (low, _), value in zip(intervals, y, strict=True)],
+            },
+        )
+    )  # fmt: skip
+    span = [float(np.log10(end)) for end in ends]
+    ticks = {"type": "log", "tickvals": list(SHARE_TICKS), "ticktext": [f"{tick:.1%}" if tick < 0.01 else f"{tick:.0%}" for tick in SHARE_TICKS]}
+    figure.update_xaxes(range=span, **ticks)
+    figure.update_yaxes(range=span, **ticks)
+    return figure
+
+
+def _figure(x: str, y: str) -> go.Figure:
+    """Transparent paper: the page's own style sheet colours text and grid."""
+    axis = {"showline": True, "linewidth": 1, "ticks": "outside", "ticklen": 4, "zeroline": False, "automargin": True}
+    return go.Figure(
+        layout={
+            "template": None, "height": 420, "margin": {"l": 60, "r": 20, "t": 40, "b": 55},
+            "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"family": FONT, "size": 13},
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}, "hovermode": "closest",
+            "xaxis": {"title": {"text": x}, **axis}, "yaxis": {"title": {"text": y}, **axis},
+        }
+    )  # fmt: skip
+
+
+def _line(arm: str, x: Sequence[float], y: Sequence[float], mode: str = "lines+markers") -> go.Scatter:
+    bracket = arm in BRACKETS
+    return go.Scatter(
+        x=list(x), y=list(y), name=arm, mode=mode, marker={"size": 7},
+        line={"color": COLOURS.get(arm, NEUTRAL), "width": 1.5 if bracket else 2.5, "dash": "dot" if bracket else "solid"},
+    )  # fmt: skip
+
+
+def _floats(values: np.ndarray) -> list[float]:
+    return [float(value) for value in values]
