@@ -73,9 +73,8 @@ def in_words(attribute: str, taxonomy: Taxonomy) -> str:
     if kind in ("occupation", "past_occupation"):
         title = taxonomy.titles[taxonomy.position[value]] if value in taxonomy.position else value
         return f"{'worked' if kind == 'past_occupation' else 'works'} as {title}"
-    if attribute.startswith("education"):
-        years = attribute.removeprefix("education").replace("<=", "at most ").replace(">", "more than ")
-        return f"{years} years of schooling"
+    if kind == "education":
+        return f"{value.replace('<=', 'at most ').replace('>', 'more than ')} years of schooling"
     return f"{kind} {value}" if equals else attribute
 
 

@@ -59,7 +59,7 @@ def examples_from_hires(tables: Tables, hires: Hires) -> tuple[Examples, tuple[s
             item_occupation=held.occupation.map(position_of).to_numpy(np.int32),
             item_year=item_year,
             year=year,
-            education_years=made.seeker_id.map(_education(tables)).to_numpy(np.float32),
+            education_years=_education(tables, made),
             target=made.occupation.map(position_of).to_numpy(np.int32),
         ),
         ids,
@@ -84,12 +84,18 @@ def examples_of_profiles(
     )
 
 
-def _education(tables: Tables) -> dict[str, float]:
+def _education(tables: Tables, made: pd.DataFrame) -> np.ndarray:
+    """float32[n]: schooling last recorded when the seeker applied; if it was recorded only later, its first record."""
     if "seekers" not in tables or "education_years" not in tables["seekers"].column_names:
-        return {}
-    frame = tables["seekers"].select(["seeker_id", "education_years", "updated_at"]).to_pandas()
-    latest = frame.sort_values("updated_at").drop_duplicates("seeker_id", keep="last")
-    return dict(zip(latest.seeker_id, latest.education_years, strict=True))
+        return np.full(len(made), np.nan, np.float32)
+    records = tables["seekers"].select(["seeker_id", "education_years", "updated_at"]).to_pandas()
+    records = records.dropna().sort_values(["updated_at", "education_years"])
+    asked = made[["seeker_id", "applied_at"]].astype({"applied_at": records.updated_at.dtype})
+    asked = asked.reset_index(drop=True).sort_values("applied_at", kind="stable")
+    known = pd.merge_asof(asked, records, left_on="applied_at", right_on="updated_at", by="seeker_id")
+    by_row = known.education_years.set_axis(asked.index).sort_index()
+    first = records.drop_duplicates("seeker_id").set_index("seeker_id").education_years
+    return by_row.fillna(made.seeker_id.reset_index(drop=True).map(first)).to_numpy(np.float32)
 
 
 def popularity(examples: Examples, taxonomy: Taxonomy) -> np.ndarray:

@@ -54,6 +54,8 @@ class LinkConfig:
     def __post_init__(self) -> None:
         if self.no_hires_per_hire < 1 or self.minimum_hires < 1 or self.inverse_penalty <= 0:
             raise ConfigError("no_hires_per_hire and minimum_hires must be at least 1, inverse_penalty above 0")
+        if self.quality not in ("logistic", "ratio"):
+            raise ConfigError(f"link quality {self.quality!r} is unknown; use logistic or ratio")
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,11 @@ class LinkSet:
 
 
 def education_band(years: float) -> str | None:
-    """ "education<=12" and so on; None when unknown."""
+    """The value of the attribute `education`, such as "<=12" or ">16"; None when unknown."""
     if not np.isfinite(years):
         return None
     top = next((edge for edge in EDUCATION_BANDS if years <= edge), None)
-    return f"education<={top}" if top is not None else f"education>{EDUCATION_BANDS[-1]}"
+    return f"<={top}" if top is not None else f">{EDUCATION_BANDS[-1]}"
 
 
 def seeker_attributes(examples: Examples, taxonomy: Taxonomy, past_items: int = 4) -> list[list[str]]:
@@ -155,7 +157,8 @@ def mine_links(
 ) -> LinkSet:
     """Count, keep and weigh links. open_jobs float[C]: share of open jobs per occupation, the source of sampled pairs
     without hire; `not_hired`: applications that ended without hire, target = the job's occupation."""
-    if not (examples.target >= 0).any():
+    examples = examples.take(examples.target >= 0)
+    if not len(examples):
         raise DataError("hires", "no hire to learn links from", "confirm hires first")
     rng = np.random.default_rng([config.seed, 31])
     per = config.no_hires_per_hire

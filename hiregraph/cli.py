@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import traceback
 
-import click
 import typer
 
 from hiregraph import data_commands, graph_commands, market_commands, serving_commands
@@ -37,15 +36,9 @@ app.add_typer(db_app, name="db")
 def main() -> None:
     """Run a command; a user's mistake is one line and exit 2, a mistake of ours a traceback and exit 1."""
     try:
-        code = app(standalone_mode=False)
+        app()  # a wrong option or argument ends here, with usage and exit 2
     except UserError as problem:
         print(f"hiregraph: {problem}", file=sys.stderr)
-        sys.exit(2)
-    except click.exceptions.Abort:
-        print("hiregraph: stopped", file=sys.stderr)
-        sys.exit(130)
-    except click.ClickException as problem:
-        problem.show(file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("hiregraph: stopped", file=sys.stderr)
@@ -54,7 +47,6 @@ def main() -> None:
         traceback.print_exc()
         print("hiregraph: this is a fault of ours; please report the lines above", file=sys.stderr)
         sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

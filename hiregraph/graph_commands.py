@@ -88,7 +88,9 @@ def evaluate(
     for name, row in {"hire model": metrics, **metrics["baselines"]}.items():
         table.add_row(name, *(f"{row[s]['recall@10']:.3f} / {row[s]['mrr']:.3f}" for s in ("changes", "all", "cold")))
     Console().print(table)
-    Console().print(f"calibration of P(occupation | change): {metrics['calibration']}", highlight=False)
+    calibration = metrics["calibration"]
+    shown = f"pairs predicted at 1 % or more: calibration error {calibration['ece']:.4f}, slope {calibration['slope']:.2f}"
+    Console().print(shown, highlight=False)
 
 
 @app.command("links")

@@ -8,8 +8,6 @@ to the earlier candidate. (Edelman, Ostrovsky, Schwarz 2007.)
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 
@@ -53,9 +51,13 @@ def run_auction(
         if pricing == FIRST_PRICE:
             price_micros[slot] = bid_micros[own]
             continue
-        price = float(reserve_micros[own])
+        price = reserve_micros[own]
         if slot + 1 < held:
             rival = winner[slot + 1]
-            price = max(price, bid_micros[rival] * p_click[rival] / p_click[own])
-        price_micros[slot] = min(bid_micros[own], math.ceil(price))
+            score = bid_micros[rival] * p_click[rival]
+            least = int(score / p_click[own])
+            if least * p_click[own] < score:  # no ceiling: 3 * 0.1 / 0.1 is a hair above 3
+                least += 1
+            price = max(price, least)
+        price_micros[slot] = min(bid_micros[own], price)
     return sold

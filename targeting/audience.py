@@ -40,15 +40,14 @@ def campaign_thresholds(
 
     Pairs in CSR form as everywhere: pairs of seeker i are start[i]:start[i+1]; score -inf means not retrieved at all.
     """
-    found = np.full(campaigns, np.inf, np.float32)
     if phi == 0:
-        return found
+        return np.full(campaigns, np.inf, np.float32)
+    found = np.full(campaigns, -np.inf, np.float32)
     order = np.lexsort((-score, campaign))
     counts = np.bincount(campaign, minlength=campaigns)
     first = np.cumsum(counts) - counts
     enough = counts >= phi
     found[enough] = score[order][first[enough] + phi - 1]
-    found[(counts > 0) & ~enough] = -np.inf
     return found
 
 

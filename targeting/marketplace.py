@@ -142,18 +142,17 @@ class Marketplace:
         if occupation is None:
             occupation = self._profiles.occupations([job.title])[0]
         lift, _ = self._profiles.lift_into(self._learned.affinity, occupation)  # [C]
-        people = self._learned.seekers_by_occupation
-        best = [o for o in np.argsort(-lift, kind="stable").tolist() if self._learned.model.seen[o]][:SHOWN]
+        people, seen = self._learned.seekers_by_occupation, self._learned.model.seen
+        by_title: dict[str, list[int]] = {}  # several codes may bear one title; a manager reads titles
+        for o in np.argsort(-lift, kind="stable").tolist():
+            if seen[o] and len(by_title) <= SHOWN:
+                by_title.setdefault(in_words(f"occupation={self._taxonomy.codes[o]}", self._taxonomy), []).append(o)
+        moves = self._learned.model.transitions[:, occupation]
         segments = tuple(
-            AudienceSegment(
-                in_words(f"occupation={self._taxonomy.codes[o]}", self._taxonomy),
-                float(lift[o]),
-                int(self._learned.model.transitions[o, occupation]),
-                rounded_reach(int(people[o])),
-            )
-            for o in best
+            AudienceSegment(words, float(lift[of].max()), int(moves[of].sum()), rounded_reach(int(people[of].sum())))
+            for words, of in list(by_title.items())[:SHOWN]
         )
-        return Audience(rounded_reach(int(people[best].sum())), segments, self._links_into(occupation))
+        return Audience(rounded_reach(int(people[lift > 0].sum())), segments, self._links_into(occupation))
 
     def _links_into(self, occupation: int) -> tuple[AudienceLink, ...]:
         links, mine = self._learned.links, set(job_attributes(occupation, self._taxonomy))

@@ -1,0 +1,1 @@
+"""One small script per table of docs/benchmarks.md; `hiregraph bench` runs them all."""
