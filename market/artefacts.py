@@ -79,7 +79,8 @@ def writing(
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists() and not (target / MANIFEST).exists() and any(target.iterdir()):
+    holds_other = target.is_file() or (target.is_dir() and any(target.iterdir()))
+    if holds_other and not (target / MANIFEST).exists():
         raise ArtefactError(
             f"{target} exists and is not an artefact (no {MANIFEST}); choose another directory or empty this one"
         )
@@ -114,9 +115,10 @@ def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest
     path = source / MANIFEST
     try:
         manifest = Manifest(**json.loads(path.read_text()))
-    except FileNotFoundError:
+        digests = {name: entry["sha256"] for name, entry in manifest.files.items()}
+    except (FileNotFoundError, NotADirectoryError):
         raise ArtefactError(f"{source} is not an artefact: {MANIFEST} is missing; check the path") from None
-    except (TypeError, ValueError, UnicodeDecodeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise ArtefactError(f"{path} is damaged (not a valid manifest); build the artefact again") from None
     if manifest.kind != kind:
         raise ArtefactError(f"{source} holds a {manifest.kind!r}, expected a {kind!r}; check the path")
@@ -124,11 +126,11 @@ def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest
         raise ArtefactError(
             f"{source} has format {manifest.format}, this version reads {list(formats)}; build the artefact again"
         )
-    for name, entry in manifest.files.items():
+    for name, digest in digests.items():
         file = source / name
         if not file.is_file():
             raise ArtefactError(f"{file} is missing; build the artefact again")
-        if sha256_of(file) != entry["sha256"]:
+        if sha256_of(file) != digest:
             raise ArtefactError(f"{file} is damaged (SHA-256 differs from the manifest); build the artefact again")
     return manifest
 

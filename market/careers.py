@@ -7,6 +7,7 @@ audit file, and of `persons` only the ids, so that neither sex, race nor birth d
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +81,7 @@ def read_careers(folder: Path, taxonomy: Taxonomy | None = None) -> Careers:
     outside = ~observed.year.between(FIRST_YEAR, LAST_YEAR)
     _refuse(outside, "occupations", f"year outside {FIRST_YEAR}-{LAST_YEAR}", "write four-digit years")
     _refuse(observed.occ80 < 0, "occupations", "negative occupation code", "use Census-1980 codes")
+    observed["person_id"] = observed.person_id.map(_person_id)
     twice = observed.duplicated(["person_id", "year"])
     _refuse(twice, "occupations", "a second observation of a person and year", "keep one row per person and year")
     if not len(observed):
@@ -87,11 +89,16 @@ def read_careers(folder: Path, taxonomy: Taxonomy | None = None) -> Careers:
 
     codes = sorted(int(code) for code in observed.occ80.unique())
     if taxonomy is not None:
+        if not all(code.isdecimal() for code in taxonomy.codes):
+            raise DataError(
+                "occupations",
+                f"Census-1980 codes here, but the model was fitted on {taxonomy.scheme}",
+                "use a model of the same classification",
+            )
         known = [int(code) for code in taxonomy.codes]
         codes = known + sorted(set(codes) - set(known))
     found = census_1980(codes, titles)
     taxonomy = found if taxonomy is None else _extend(taxonomy, found)
-    observed["person_id"] = observed.person_id.map(_person_id)
     ids = sorted(observed.person_id.unique(), key=_numeric_first)
     observed["person"] = observed.person_id.map({person_id: i for i, person_id in enumerate(ids)})
     observed = observed.sort_values(["person", "year"], kind="stable")
@@ -162,7 +169,7 @@ def _read(folder: Path, name: str, columns: Sequence[str], text: Sequence[str] =
         raise DataError(name, f"{folder / name}.csv.gz (or .csv) not found", "point to a careers directory")
     try:
         frame = pd.read_csv(path, dtype={column: str for column in (*text, "person_id")})
-    except (ValueError, OSError, EOFError) as problem:
+    except (ValueError, OSError, EOFError, zlib.error) as problem:
         raise DataError(name, f"{path} can not be read ({str(problem).splitlines()[0]})", "write it as CSV") from None
     missing = [column for column in columns if column not in frame.columns]
     if missing:

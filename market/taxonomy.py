@@ -103,7 +103,7 @@ def census_1980(codes: Sequence[int], titles: pd.DataFrame) -> Taxonomy:
 
     A code without a title keeps its code as title; its section is that of the nearest smaller titled code.
     """
-    known = titles.drop_duplicates("occ80").set_index("occ80").sort_index()
+    known = titles.dropna(subset=["title", "section"]).drop_duplicates("occ80").set_index("occ80").sort_index()
     if not len(known):
         raise DataError("occ80_titles", "no rows", "one row per occupation with occ80, title and section is needed")
     starts = np.array(list(CENSUS_1980_MAJOR_GROUPS))

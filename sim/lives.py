@@ -93,8 +93,7 @@ def live(
     all_seeker, all_day, all_occupation = all_seeker[order], all_day[order], all_occupation[order]
     hired = np.concatenate([[False], all_seeker[1:] == all_seeker[:-1]])
     employer = draw_employers(careers.taxonomy.major[all_occupation], metro[all_seeker], len(metro_weights), rng)
-    clash = hired & (employer == np.concatenate([[-1], employer[:-1]]))
-    employer = np.where(clash, _neighbour(employer), employer)
+    employer = _moved_on(employer, hired)
     return Lives(
         person,
         replica,
@@ -112,6 +111,19 @@ def draw_employers(major: np.ndarray, metro: np.ndarray, metros: int, rng: np.ra
     size = np.arange(1, EMPLOYERS_PER_CELL + 1) ** -0.8
     pick = rng.choice(EMPLOYERS_PER_CELL, len(major), p=size / size.sum())
     return (major.astype(np.int64) * metros + metro) * EMPLOYERS_PER_CELL + pick
+
+
+def _moved_on(employer: np.ndarray, hired: np.ndarray) -> np.ndarray:
+    """Nobody is hired by the employer they are at: the next employer of the cell steps in. One place of all careers
+    after the other, because a replacement may clash with what follows it."""
+    employer = employer.copy()
+    first = np.flatnonzero(~hired)
+    length = np.diff(np.append(first, len(hired)))
+    for place in range(1, int(length.max(initial=0))):
+        rows = first[length > place] + place
+        rows = rows[employer[rows] == employer[rows - 1]]
+        employer[rows] = _neighbour(employer[rows])
+    return employer
 
 
 def _neighbour(employer: np.ndarray) -> np.ndarray:

@@ -171,6 +171,7 @@ def _jobs(
     extra_metro = rng.choice(metros, extra, p=world.metros.employment / world.metros.employment.sum())
     extra_employer = draw_employers(world.careers.taxonomy.major[extra_occupation], extra_metro, metros, rng)
     extra_day = rng.choice(unique[:, 2] * PERIOD_DAYS, extra) + rng.uniform(0, PERIOD_DAYS, extra)
+    extra_day -= PERIOD_DAYS * (extra_day >= world.window_day)  # an export holds no vacancy of the future
 
     occupation = np.concatenate([unique[:, 1], extra_occupation])
     posted = np.concatenate([unique[:, 2] * PERIOD_DAYS, extra_day])

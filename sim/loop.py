@@ -279,7 +279,8 @@ def _run(
                     valid[c] += shown_price[item]
                     by_hour[min(int(click_at // 3600.0), days * 24 - 1)] += charge
                     seeker_posted[shown_seeker[item]] += charge
-                    billed_value[c] += shown_value[item] * charge / shown_price[item]
+                    if charge > 0:  # a price of 0 is legal where no reserve asks for more
+                        billed_value[c] += shown_value[item] * charge / shown_price[item]
             elif expiry == first:
                 if open_reserve[oldest]:
                     c, d = shown_campaign[oldest], shown_day[oldest]

@@ -44,7 +44,7 @@ FIRM_CAMPAIGNS, FIRM_SEEDS = 1_000, 20  # below either, a run is a demonstration
 NONE = "–"
 COMPARED = {"graph": "the hire graph", "links": "learned links"}
 ARM_WORDS = {
-    "attribute": "the seeker's own attributes, best first, as job sites do today; tuned on people nobody is judged on",
+    "attribute": "the seeker's own attributes, best first (Xue 2020); tuned on people nobody is judged on",
     "keyword": "words of the seeker's titles in the job's text",
     "links": "pairs of a seeker attribute and a job attribute, mined from confirmed hires",
     "graph": "the network trained on the graph of confirmed hires",

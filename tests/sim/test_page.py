@@ -58,7 +58,8 @@ def played() -> Played:
 
 
 def play_again(played: Played, **changes: Any) -> tuple[dict[str, Any], Results]:
-    results = run_experiment(played.stage, replace(CONFIG, **changes))
+    short = replace(CONFIG, thetas=(), budget_levels=(), flat_clicks=False, market=MarketConfig(campaigns=20, days=1))
+    results = run_experiment(played.stage, replace(short, **changes))
     return build_report(results, {}, 0, {}), results
 
 
@@ -143,9 +144,9 @@ def test_all_six_plots_are_drawn(played: Played, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("arms", [("random",), ("attribute",), ("links", "graph"), ("attribute", "all")])
+@pytest.mark.parametrize("arms", [("random",), ("links", "graph"), ("attribute", "all")])
 def test_page_of_few_arms_can_be_written(played: Played, tmp_path: Path, arms: tuple[str, ...]) -> None:
-    report, results = play_again(played, arms=arms, thetas=(), budget_levels=(), flat_clicks=False)
+    report, results = play_again(played, arms=arms)
     page = played.page(tmp_path, report, results)
     assert all(f">{arm}</span>" in page for arm in arms)
     assert "budget used:" in headline_sentence(report, "USD")
@@ -153,7 +154,7 @@ def test_page_of_few_arms_can_be_written(played: Played, tmp_path: Path, arms: t
 
 
 def test_page_of_a_budget_split_says_so(played: Played, tmp_path: Path) -> None:
-    report, results = play_again(played, arms=("attribute", "graph"), design="budget-split", budget_levels=())
+    report, results = play_again(played, arms=("attribute", "graph"), design="budget-split")
     assert "Design budget-split" in played.page(tmp_path, report, results)
 
 
