@@ -81,7 +81,7 @@ class HireGNN(nn.Module):
         self.memory_out = nn.Parameter(torch.zeros(segments, config.memory))
         self.memory_rank = nn.Parameter(0.5 ** torch.arange(LONGEST_HISTORY).float())
         self.bias = nn.Parameter(torch.zeros(segments))
-        self.copy = nn.Parameter(torch.ones(LONGEST_HISTORY))
+        self.copy = nn.Parameter(torch.zeros(LONGEST_HISTORY))  # what returning is worth is learned, not assumed
         self.stay = nn.Linear(config.hidden, 1)
         self.stay_segment = nn.Parameter(torch.zeros(segments + 1, 1))
         self.stay_period = nn.Parameter(torch.zeros(config.periods))

@@ -116,9 +116,14 @@ def _fit_member(
     torch.manual_seed(int(rng.integers(2**31)))
     net = HireGNN(taxonomy, widths)
     _start_from_data(net, train)
-    free = [p for p in net.parameters() if p.ndim == 1]
     tables = [p for p in net.parameters() if p.ndim > 1]
-    groups = [{"params": tables, "weight_decay": decay_for(len(train), config)}, {"params": free, "weight_decay": 0.0}]
+    free = [p for name, p in net.named_parameters() if p.ndim == 1 and name != "copy"]
+    groups = [
+        {"params": tables, "weight_decay": decay_for(len(train), config)},
+        {"params": free, "weight_decay": 0.0},
+        # twelve weights that every instance informs: they can and must move further than the rest within few steps
+        {"params": [net.copy], "weight_decay": 0.0, "lr": 10 * config.learning_rate},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
     steps = config.epochs * -(-len(train) // config.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)

@@ -89,7 +89,9 @@ def evaluate(
         table.add_row(name, *(f"{row[s]['recall@10']:.3f} / {row[s]['mrr']:.3f}" for s in ("changes", "all", "cold")))
     Console().print(table)
     calibration = metrics["calibration"]
-    shown = f"pairs predicted at 1 % or more: calibration error {calibration['ece']:.4f}, slope {calibration['slope']:.2f}"
+    shown = (
+        f"pairs predicted at 1 % or more: calibration error {calibration['ece']:.4f}, slope {calibration['slope']:.2f}"
+    )
     Console().print(shown, highlight=False)
 
 

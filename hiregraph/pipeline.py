@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
+from graph.model import HireModel
 from market.artefacts import digest_of, digest_of_tree, sha256_of
 from market.errors import ConfigError
 from market.tables import read_tables, write_tables
@@ -24,7 +25,7 @@ from sim.behaviour import Behaviour, read_behaviour
 from sim.logs import LoggingConfig, write_logs
 from sim.stage import Stage, build_stage
 from sim.world import World, WorldConfig, build_world
-from targeting.learned import Learned, LearnedConfig, fit_learned, save_hires
+from targeting.learned import Learned, LearnedConfig, fit_learned, fit_permuted, save_hires
 
 log = structlog.get_logger()
 PACKAGES = ("market", "gpu_index", "graph", "organic", "targeting", "sim")
@@ -106,9 +107,11 @@ def prepare(
     with times.measure("learning"):
         learned_folder = cache / "stages" / digest_of(key, asdict(learn))[:16]
         learned, hires = _learned(logs, learned_folder, learn, times, note)
+    with times.measure("placebo"):
+        permuted = _permuted(logs, learned_folder, learned, learn, times, note)
     with times.measure("index"):
         note("encoding and indexing vacancies")
-        stage = build_stage(world, learned, encoder)
+        stage = build_stage(world, learned, encoder, permuted)
     return Prepared(stage, logs, learned_folder / "learned", hires)
 
 
@@ -136,6 +139,21 @@ def _learned(logs: Path, folder: Path, config: LearnedConfig, times: StageTimes,
     save_hires(hires, target)
     (folder / "learned.done").touch()
     return learned, len(hires)
+
+
+def _permuted(
+    logs: Path, folder: Path, learned: Learned, config: LearnedConfig, times: StageTimes, note: Note
+) -> Learned:
+    """The network of shuffled hires; only its model differs, so only that is kept."""
+    target = folder / "permuted"
+    if (folder / "permuted.done").exists():
+        times.reused.add("placebo")
+        return replace(learned, model=HireModel.load(target))
+    note("training the placebo on permuted hires")
+    permuted = fit_permuted(read_tables(logs), learned, config)
+    permuted.model.save(target)
+    (folder / "permuted.done").touch()
+    return permuted
 
 
 def _input_digests(data: Path | None) -> dict[str, str]:

@@ -97,9 +97,9 @@ def examination(behaviour: Behaviour, ranks: int) -> np.ndarray:
 @numba.njit(cache=True)
 def hash_uniform(a: int, b: int, c: int) -> float:
     """A uniform number in [0, 1) that depends on its three integers only: common random numbers between arms."""
-    z = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15) ^ (np.uint64(b) + np.uint64(0x632BE59BD9B4E019))
-    for salt in (np.uint64(c), np.uint64(0x2545F4914F6CDD1D)):
-        z = (z ^ salt) + np.uint64(0x9E3779B97F4A7C15)
+    z = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15)
+    for salt in (np.uint64(b), np.uint64(c)):  # mixed in between: else (b, c + 1) and (b + 1, c) could be one number
+        z = (z ^ salt) + np.uint64(0x632BE59BD9B4E019)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
@@ -113,6 +113,6 @@ def hash_normals(rows: np.ndarray, columns: np.ndarray, salt: int) -> np.ndarray
     for i in range(len(rows)):
         for j in range(len(columns)):
             u = hash_uniform(rows[i], columns[j], salt)
-            v = hash_uniform(rows[i], columns[j], salt + 1)
+            v = hash_uniform(rows[i], columns[j], salt + (1 << 32))  # far from every other salt in use
             out[i, j] = np.sqrt(-2.0 * np.log(1.0 - u)) * np.cos(2 * np.pi * v)
     return out

@@ -32,6 +32,7 @@ from targeting.pacing import cold_prices, plan_budgets
 
 Design = Literal["copy", "budget-split"]
 BASELINE = "attribute"
+PERMUTED = "graph on permuted hires"  # the placebo arm; never in the table
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,22 @@ def run_experiment(
                         _plays(config, arm, part, stage.world.behaviour),
                     )
                 )
+            if stage.permuted is not None:
+                runs.append(_permuted_run(stage, config, market, share))
     progress("done", total, total)
     return Results(config, stage.world.behaviour.sha256, scheme, runs, markets, share)
+
+
+def _permuted_run(stage: Stage, config: ExperimentConfig, market: Market, share: np.ndarray) -> Run:
+    """The placebo at the table's theta: retrieval by a model of shuffled hires, ranker and all else as ever.
+
+    Its vectors are not in the index: rows of the graph space belong to the real model, so pairs are scored directly.
+    """
+    assert stage.permuted is not None
+    row = np.repeat(np.arange(len(market.seeker)), np.diff(market.pairs.start))
+    occupation = stage.world.inventory.occupation[market.terms.job[market.pairs.campaign]]
+    score = stage.permuted.retrieval(market.examples) @ stage.permuted.occupation_vectors.T
+    return run_arm(config, stage.world.behaviour, market, PERMUTED, score[row, occupation], config.theta, share)
 
 
 def _plays(

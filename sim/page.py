@@ -140,7 +140,7 @@ frontier is cheaper counts at its dearest setting. Intervals resample campaigns.
 {"".join(f"<p class=caution>{escape(line)}</p>" for line in _cautions(results))}
 <div class=cards><div class=card><h3>Evidence</h3><p>{escape(_evidence(stage))}</p></div>
 <div class=card><h3>Mechanics</h3><p>Impressions, clicks, applications, hires on one posting and all money come from a
-click model that we wrote down before any arm was compared (<code>behaviour.toml</code>). Utilisation, cost and click
+click model that we wrote (<code>behaviour.toml</code>, its digest is below). Utilisation, cost and click
 rate show what the engine does under that model, not what real seekers would do. Hires are attributed: careers are
 fixed, so nothing here is an increase of hires.</p></div></div>
 {compared if rows else ""}"""
@@ -385,8 +385,6 @@ def _pool_small(group: np.ndarray, person: np.ndarray, pool: np.ndarray) -> None
 
 
 def _seeker_words(attribute: str, taxonomy: Taxonomy) -> str:
-    if attribute.startswith("education=education"):
-        attribute = attribute.removeprefix("education=")
     words = in_words(attribute, taxonomy)
     return words.replace("major ", "major group ", 1) if attribute.startswith("major=") else words
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from market.bootstrap import Estimate, bootstrap_statistic
-from sim.experiment import BASELINE, Results, Run
+from sim.experiment import BASELINE, PERMUTED, Results, Run
 
 SCHEMA = 1
 DRAWS = 400
@@ -40,7 +40,7 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
         "schema": SCHEMA,
         "config": config,
         "seed": seed,
-        "evidence": "next occupations are recorded; impressions, clicks, applications are mechanics of our own model",
+        "evidence": _evidence(config),
         "arms": {arm: arm_summary(results.select(arm), rng) for arm in arms},
         "lift": {},
         "frontier": {arm: frontier(results, arm) for arm in arms},
@@ -56,9 +56,18 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
                 report["lift"][f"{arm}_vs_{BASELINE}"] = lifts(results, arm, BASELINE, rng)
                 report["headline"][arm] = headline(results, arm, rng)
         _oracle_share(report)
+    if results.select(PERMUTED) and "random" in arms:
+        report["placebo"]["permuted_hires"] = permuted_hires(results, rng)
     if results.config.flat_clicks and "graph" in arms and "random" in arms:
         report["placebo"]["flat_clicks"] = flat_clicks(results, rng)
     return report
+
+
+def _evidence(config: dict[str, Any]) -> str:
+    mechanics = "impressions, clicks and applications are mechanics of a click model of ours"
+    if config.get("world", {}).get("kind") == "careers":
+        return f"next occupations are recorded; {mechanics}"
+    return f"nothing here is evidence: careers are generated, {mechanics}"
 
 
 def stack(runs: Sequence[Run]) -> dict[str, np.ndarray]:
@@ -238,6 +247,15 @@ def decomposition(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[st
         log = np.log(parts(a) / parts(b))
     names = ("impressions", "click_rate", "price_per_click", "spend")
     return {name: float(value) for name, value in zip(names, log, strict=True)}
+
+
+def permuted_hires(results: Results, rng: np.random.Generator) -> dict[str, Any]:
+    """Placebo: qualified applications per impression with a network of shuffled hires, against random's."""
+    a, b = stack(results.select(PERMUTED)), stack(results.select("random"))
+    columns = np.stack([a["qualified"], a["impressions"], b["qualified"], b["impressions"]], axis=1)
+    rate = bootstrap_statistic(a["cluster"], columns, _ratio_lift, rng=rng, draws=DRAWS)
+    metric = "qualified applications per impression, graph on permuted hires vs random"
+    return {"metric": metric, "relative": rate.value, "ci95": _pair(rate)}
 
 
 def flat_clicks(results: Results, rng: np.random.Generator) -> dict[str, Any]:

@@ -21,13 +21,17 @@ SHOWN_TITLES = 3  # newest titles of a profile that a request carries
 
 @dataclass(frozen=True)
 class Stage:
-    """`request_vectors` maps rows of world.lives to float32[n, d]; None: a stage without organic results."""
+    """`request_vectors` maps rows of world.lives to float32[n, d]; None: a stage without organic results.
+
+    `permuted` is the placebo that learned from shuffled hires (None: not built).
+    """
 
     world: World
     learned: Learned
     index: Index
     job_vectors: np.ndarray | None
     request_vectors: Callable[[np.ndarray], np.ndarray] | None
+    permuted: Learned | None = None
 
     def market(self, config: MarketConfig) -> Market:
         seekers = active_seekers(self.world, config.fold)
@@ -38,14 +42,14 @@ class Stage:
         return build_market(self.world, self.learned, config, ids, seekers)
 
 
-def build_stage(world: World, learned: Learned, encoder: TextVectors | None) -> Stage:
+def build_stage(world: World, learned: Learned, encoder: TextVectors | None, permuted: Learned | None = None) -> Stage:
     """Encode the window's vacancies and index them; without an encoder there are no organic results."""
     if encoder is None:
-        return Stage(world, learned, inventory_index(world, learned, None), None, None)
+        return Stage(world, learned, inventory_index(world, learned, None), None, None, permuted)
     towers = TextTowers(encoder)
     vectors = towers.job_vectors(inventory_jobs(world))
     requests = partial(_request_vectors, world, towers)
-    return Stage(world, learned, inventory_index(world, learned, vectors), vectors, requests)
+    return Stage(world, learned, inventory_index(world, learned, vectors), vectors, requests, permuted)
 
 
 def inventory_jobs(world: World) -> list[Job]:

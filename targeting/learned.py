@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -181,6 +181,17 @@ def fit_learned(
         {"persons": len(seekers), "hires": len(hires), "links": len(links)},
     )
     return learned, hires
+
+
+def fit_permuted(tables: Tables, learned: Learned, config: LearnedConfig, as_of: datetime | None = None) -> Learned:
+    """The placebo: a hire model trained on the same hires with their occupations shuffled among seekers.
+
+    Everything but the model stays; whoever targets with it must do no better than chance at the same reach.
+    """
+    examples, _ = examples_from_hires(tables, confirm(tables, as_of, config.hires))
+    rng = np.random.default_rng([config.seed, 67])
+    shuffled = replace(examples, target=rng.permutation(examples.target))
+    return replace(learned, model=fit(shuffled, tables.taxonomy, config.train))
 
 
 def save_hires(hires: Hires, folder: Path) -> None:

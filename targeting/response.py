@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from market.errors import DataError
+from market.errors import ArtefactError, DataError
 
 FEATURES = ("expected_grade", "root_expected_grade", "p_occupation", "log_lift", "same_section", "log_wage_ratio")
 LIFT_RANGE = (-4.0, 6.0)
@@ -62,7 +64,9 @@ class ResponseModel:
 
     @classmethod
     def from_json(cls, text: str) -> ResponseModel:
-        content: Mapping[str, list[float]] = json.loads(text)
+        content: Mapping[str, Any] = json.loads(text)
+        if content["features"] != list(FEATURES):
+            raise ArtefactError(f"response rates on {content['features']}, expected {list(FEATURES)}; fit them again")
         return cls(np.array(content["click"]), np.array(content["apply"]))
 
 
@@ -91,4 +95,4 @@ def _logistic(features: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(logit: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
+    return np.asarray(expit(logit), np.float32)

@@ -1,4 +1,4 @@
-"""The house has one direction: what a package may import, and what no package may do. Read from the source, never run."""
+"""The house has one direction: what a package may import, and what no package may do, read from the source."""
 
 import ast
 from collections.abc import Iterator
@@ -37,7 +37,11 @@ def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.lineno, "." * node.level + (node.module or "")
-        elif isinstance(node, ast.Call) and dotted(node.func) in ("__import__", "import_module", "importlib.import_module"):
+        elif isinstance(node, ast.Call) and dotted(node.func) in (
+            "__import__",
+            "import_module",
+            "importlib.import_module",
+        ):
             first = node.args[0] if node.args else None
             yield node.lineno, first.value if isinstance(first, ast.Constant) else "a computed name"
 
@@ -77,7 +81,9 @@ def environment_readers(root: Path) -> list[str]:
 def unsafe_reads(root: Path) -> list[str]:
     found = []
     for path, tree in modules(root):
-        found += [f"{path}:{line} {module}" for line, module in imported(tree) if module.split(".")[0] in UNSAFE_MODULES]
+        found += [
+            f"{path}:{line} {module}" for line, module in imported(tree) if module.split(".")[0] in UNSAFE_MODULES
+        ]
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
@@ -166,7 +172,10 @@ def test_a_planted_arrow_is_found(house, package, line, arrow):
 @pytest.mark.parametrize(
     ("package", "line"),
     [
-        ("graph", "import marketing, numpy as np\nfrom market.errors import DataError\nfrom graph.links import LinkSet"),
+        (
+            "graph",
+            "import marketing, numpy as np\nfrom market.errors import DataError\nfrom graph.links import LinkSet",
+        ),
         ("hiregraph", "from sim.world import World\nimport targeting.plan, bench.run"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every rule of the join, on tables of a few rows. Day 0 is 1 January 2024; codes of one section share two characters."""
+"""Every rule of the join, on tables of a few rows. Day 0 is 1 January 2024; a section is two characters of a code."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -259,8 +259,10 @@ def by_hand(applied, held, window=180):
         mine = (rank[0], key[3], key[2])
         if a["event_id"] not in chosen or mine < chosen[a["event_id"]]:
             chosen[a["event_id"]] = mine
-    return sorted((event, (started - day(0)).days, "section" if second else "occupation")
-                  for event, (second, started, _) in chosen.items())  # fmt: skip
+    hires = [
+        (e, (began - day(0)).days, "section" if second else "occupation") for e, (second, began, _) in chosen.items()
+    ]
+    return sorted(hires)
 
 
 @st.composite

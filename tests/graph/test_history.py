@@ -122,7 +122,9 @@ def test_schooling_is_the_last_known_when_applying():
 def test_schooling_is_found_for_times_of_another_resolution():
     tables = {"positions": [position("ann", "11", -10)], "seekers": [schooling("ann", 12, -5)]}
     checked = {name: check_table(name, pa.Table.from_pylist(rows)) for name, rows in tables.items()}
-    asked = pa.table({"seeker_id": ["ann"], "occupation": ["12"], "applied_at": pa.array([day(0)], pa.timestamp("ns", "UTC"))})
+    asked = pa.table(
+        {"seeker_id": ["ann"], "occupation": ["12"], "applied_at": pa.array([day(0)], pa.timestamp("ns", "UTC"))}
+    )
     examples, _ = examples_from_hires(Tables(checked, TAXONOMY), Hires(asked, NOTHING))
     assert examples.education_years.tolist() == [12]
 
@@ -150,12 +152,16 @@ def test_a_market_without_hires_is_refused():
 
 def test_a_decimal_year_counts_julian_years_since_1970():
     at = [np.datetime64("1970-01-01"), np.datetime64("1970-01-01T12:00"), np.datetime64("2024-01-01")]
-    assert decimal_year(np.array(at, "datetime64[us]")).tolist() == pytest.approx([1970, 1970 + 0.5 / 365.25, 2024], abs=2e-3)
+    assert decimal_year(np.array(at, "datetime64[us]")).tolist() == pytest.approx(
+        [1970, 1970 + 0.5 / 365.25, 2024], abs=2e-3
+    )
     assert (np.diff(decimal_year(np.arange("2000", "2030", dtype="datetime64[M]"))) > 0).all()
 
 
 def test_profiles_become_instances_whose_outcome_is_unknown():
-    examples = examples_of_profiles([[0, 2], [], [1]], [[2010.0, 2020.0], [], [2015.5]], np.array([12, np.nan, 16]), 2024.5)
+    examples = examples_of_profiles(
+        [[0, 2], [], [1]], [[2010.0, 2020.0], [], [2015.5]], np.array([12, np.nan, 16]), 2024.5
+    )
     assert [codes(examples, i) for i in range(3)] == [["11", "21"], [], ["12"]]
     assert examples.person.tolist() == [0, 1, 2]
     assert examples.target.tolist() == [-1, -1, -1]

@@ -116,20 +116,24 @@ def test_the_old_artefact_can_be_read_while_the_new_one_is_written(tmp_path):
     assert (target / "note.txt").read_text() == "new"
 
 
-def test_an_exception_leaves_the_old_artefact_and_nothing_else(tmp_path):
-    target = write(tmp_path / "artefact", "old")
-    with pytest.raises(RuntimeError, match="no power"), writing(target, "note", 1) as scratch:
+def fail_halfway(target):
+    with writing(target, "note", 1) as scratch:
         (scratch / "note.txt").write_text("half")
         raise RuntimeError("no power")
+
+
+def test_an_exception_leaves_the_old_artefact_and_nothing_else(tmp_path):
+    target = write(tmp_path / "artefact", "old")
+    with pytest.raises(RuntimeError, match="no power"):
+        fail_halfway(target)
     assert names(tmp_path) == ["artefact"]
     open_artefact(target, "note", (1,))
     assert (target / "note.txt").read_text() == "old"
 
 
 def test_an_exception_on_the_first_write_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError), writing(tmp_path / "artefact", "note", 1) as scratch:
-        (scratch / "note.txt").write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError, match="no power"):
+        fail_halfway(tmp_path / "artefact")
     assert names(tmp_path) == []
 
 

@@ -186,7 +186,11 @@ def test_the_guard_sees_a_file_that_is_opened(directory, opened):
         ),
         ("occupations", "person_id,year,occ80\n7,1980,8\n 7,1980,8\n", "row 1: a second observation of a person"),
         ("highest_grade", "person_id,year,grade\n7,1980,50\n", "highest_grade, row 0: grade is not a number of years"),
-        ("highest_grade", "person_id,year,grade\n7,1980,much\n", "highest_grade, row 0: grade is not a number of years"),
+        (
+            "highest_grade",
+            "person_id,year,grade\n7,1980,much\n",
+            "highest_grade, row 0: grade is not a number of years",
+        ),
         ("highest_grade", "person_id,year,grade\n7,,12\n", "highest_grade, row 0: year is not an integer"),
     ],
 )
@@ -247,10 +251,11 @@ def test_a_model_that_knows_all_codes_is_left_as_it_is(directory):
 
 def test_the_model_speaks_louder_than_the_directory_about_its_own_codes(directory):
     model = read_careers(directory()).taxonomy
-    renamed = TITLES.replace("Secretaries", "Typists").replace("Clerks:", "Office")
+    renamed = TITLES.replace("Secretaries", "Typists").replace("Clerks:", "Managers")
     again = read_careers(directory(occ80_titles=renamed), model)
     assert again.taxonomy.titles == model.titles
     assert again.taxonomy.section_names == model.section_names
+    assert again.taxonomy.section.tolist() == model.section.tolist()
 
 
 def test_a_model_of_another_classification_is_refused(directory):

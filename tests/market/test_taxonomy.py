@@ -42,7 +42,12 @@ def test_an_unknown_code_is_refused_with_the_name_of_the_scheme():
 
 @pytest.mark.parametrize(
     ("title", "normal"),
-    [("  Software-Engineer II ", "software engineer ii"), ("Managers, n.e.c.", "managers n e c"), ("C++", "c"), ("", "")],
+    [
+        ("  Software-Engineer II ", "software engineer ii"),
+        ("Managers, n.e.c.", "managers n e c"),
+        ("C++", "c"),
+        ("", ""),
+    ],
 )
 def test_titles_are_compared_as_lower_case_words(title, normal):
     assert normalise_title(title) == normal

@@ -12,9 +12,7 @@ def sell(bids, chances, reserves=None, slots=1, pricing=SECOND_PRICE):
     """[(winner, price)] of the slots sold, best slot first."""
     winner, price = np.full(slots + 1, -1), np.full(slots + 1, -1)
     reserve = np.zeros(len(bids), np.int64) if reserves is None else np.array(reserves, np.int64)
-    sold = run_auction(
-        np.array(bids, np.int64), np.array(chances, np.float64), reserve, slots, pricing, winner, price
-    )
+    sold = run_auction(np.array(bids, np.int64), np.array(chances, np.float64), reserve, slots, pricing, winner, price)
     return list(zip(winner[:sold].tolist(), price[:sold].tolist(), strict=True))
 
 
@@ -132,7 +130,7 @@ def test_with_one_slot_the_winner_cannot_gain_by_bidding_otherwise(rows, other, 
     value = bids[who]
 
     def gain(bid):
-        return sum((value - price) * chances[i] for i, price in sell([*bids[:who], bid, *bids[who + 1 :]], chances, reserves)
-                   if i == who)  # fmt: skip
+        sold = sell([*bids[:who], bid, *bids[who + 1 :]], chances, reserves)
+        return sum((value - price) * chances[who] for winner, price in sold if winner == who)
 
     assert gain(other) <= gain(value) + 1e-9

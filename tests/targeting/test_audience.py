@@ -1,5 +1,7 @@
 """Who may see a campaign, against the definition in plain Python. Three seekers, four campaigns."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def shown(rows, theta, phi, campaigns=4, pool=None):
     start, campaign, score = csr(rows)
     threshold = campaign_thresholds(*csr(rows if pool is None else pool), campaigns, phi)
     chosen = eligible_pairs(start, campaign, score, Liquidity(theta, phi), threshold)
-    return [sorted(campaign[a:b][chosen[a:b]].tolist()) for a, b in zip(start[:-1], start[1:], strict=True)]
+    return [sorted(campaign[a:b][chosen[a:b]].tolist()) for a, b in pairwise(start)]
 
 
 def test_theta_is_a_share_of_the_campaigns_in_reach_of_a_seeker():

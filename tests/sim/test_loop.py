@@ -1,0 +1,568 @@
+"""The market clock on markets of a few campaigns and visits that can be followed by hand, beside a slow twin."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.behaviour import hash_uniform
+from sim.loop import TOKEN_SECONDS, OrganicLists, Outcome, Pairs, Terms, Traffic, run_market
+from targeting.auction import FIRST_PRICE, SECOND_PRICE, run_auction
+from targeting.control import next_price, paced_bid
+from targeting.ledger import free_micros, postable, reservation
+
+ALWAYS, NEVER = 60.0, -60.0  # click logits
+HOUR, DAY = 3_600.0, 86_400.0
+EVEN = np.linspace(0, 1, 1441)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One campaign; its job in the inventory is job, else 100 + its number."""
+
+    budget: int = 1_000_000
+    day_budget: int = 1_000_000
+    max_bid: int = 1_000
+    reserve: int = 1
+    openings: int = 1_000
+    job: int | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A seeker and a campaign: the estimates, then the truth."""
+
+    seeker: int
+    campaign: int
+    p_click: float = 0.125
+    value: float = 1.0
+    logit: float = ALWAYS
+    p_apply: float = 1.0
+    grade: float = 1.0
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small market. visits are (second, seeker) in time order; organic lists the jobs of each seeker."""
+
+    campaigns: Sequence[Campaign]
+    pairs: Sequence[Pair]
+    visits: Sequence[tuple[float, int]]
+    organic: Sequence[Sequence[int]] = ()
+    organic_logit: float = NEVER
+    days: int = 1
+    positions: tuple[int, ...] = (0,)
+    page: int = 1
+    exam: tuple[float, ...] = (1.0,) * 10
+    rules: dict[str, Any] = field(default_factory=dict)  # keyword arguments of run_market that differ
+
+    @property
+    def seekers(self) -> int:
+        return 1 + max([p.seeker for p in self.pairs] + [s for _, s in self.visits] + [len(self.organic) - 1, 0])
+
+    @property
+    def jobs(self) -> list[int]:
+        return [100 + c if it.job is None else it.job for c, it in enumerate(self.campaigns)]
+
+    def settings(self) -> dict[str, Any]:
+        """Greedy, second price, clicks a moment after serving; `rules` on top."""
+        usual = {
+            "share": EVEN,
+            "start_price": np.zeros(len(self.campaigns)),
+            "price_floor": 1e-9,
+            "eta": 0.0,
+            "frequency_cap": 100,
+            "repeat_effect": 0.0,
+            "hire_given_qualified": 0.0,
+            "click_delay_seconds": 1.0,
+            "kappa": 2.0,
+            "pricing": SECOND_PRICE,
+            "seed": 7,
+        }
+        return usual | self.rules
+
+    def play(self, eligible: Sequence[bool] | None = None) -> Outcome:
+        pairs = sorted(self.pairs, key=lambda pair: (pair.seeker, pair.campaign))
+        lengths = np.bincount([p.seeker for p in pairs], minlength=self.seekers)
+        column = {name: [getattr(p, name) for p in pairs] for name in Pair.__dataclass_fields__}
+        width = max([len(jobs) for jobs in self.organic] + [1])
+        job = np.full((self.seekers, width), -1, np.int32)
+        for seeker, jobs in enumerate(self.organic):
+            job[seeker, : len(jobs)] = jobs
+        money = ("budget", "day_budget", "max_bid", "reserve")
+        return run_market(
+            Pairs(
+                np.concatenate([[0], np.cumsum(lengths)]),
+                np.array(column["campaign"], np.int32),
+                *(np.array(column[name], np.float32) for name in ("p_click", "value", "logit", "p_apply", "grade")),
+            ),
+            np.ones(len(pairs), bool) if eligible is None else np.array(eligible),
+            OrganicLists(
+                job,
+                np.full(job.shape, self.organic_logit, np.float32),
+                np.ones(job.shape, np.float32),
+                np.ones(job.shape, np.float32),
+            ),
+            Traffic(
+                np.array([seeker for _, seeker in self.visits], np.int32),
+                np.array([second for second, _ in self.visits], np.float64),
+                np.arange(len(self.visits), dtype=np.int64),
+            ),
+            Terms(
+                np.array(self.jobs, np.int32),
+                *(np.array([getattr(c, name) for c in self.campaigns], np.int64) for name in money),
+                np.array([c.openings for c in self.campaigns], np.int32),
+            ),
+            days=self.days,
+            promoted_positions=np.array(self.positions),
+            page=self.page,
+            exam=np.array(self.exam, np.float32),
+            **self.settings(),
+        )
+
+
+def one_campaign(visits: int, gap: float = 60.0, seekers: int | None = None, **changes: Any) -> Small:
+    """One campaign, `visits` visits by different seekers (or by `seekers` in turn), one every `gap` seconds."""
+    people = visits if seekers is None else seekers
+    terms = {name: changes.pop(name) for name in Campaign.__dataclass_fields__ if name in changes}
+    pair = {name: changes.pop(name) for name in Pair.__dataclass_fields__ if name in changes}
+    return Small(
+        campaigns=[Campaign(**terms)],
+        pairs=[Pair(seeker, 0, **pair) for seeker in range(people)],
+        visits=[(gap * (i + 1), i % people) for i in range(visits)],
+        **changes,
+    )
+
+
+def test_every_valid_click_posts_its_price_and_money_adds_up() -> None:
+    outcome = one_campaign(5, reserve=40).play()
+    assert outcome.clicks.tolist() == [5]
+    assert outcome.posted.tolist() == outcome.valid.tolist() == [5 * 40]
+    assert outcome.by_day.tolist() == [[200]]
+    assert outcome.seeker_posted.tolist() == [40] * 5
+    assert outcome.by_hour[0] == outcome.by_hour.sum() == 200
+    assert outcome.billed_value.tolist() == [5.0]
+
+
+def test_the_last_click_is_billed_with_what_is_left() -> None:
+    outcome = one_campaign(5, gap=2_000, reserve=40, budget=100, day_budget=100, p_click=0.01).play()
+    assert outcome.posted.tolist() == [100]
+    assert outcome.clicks.tolist() == [3]  # 40 + 40 + 20, then nothing is left to be served for
+    assert outcome.valid.tolist() == [120]
+    assert outcome.seeker_posted.tolist() == [40, 40, 20, 0, 0]
+    assert outcome.billed_value[0] == pytest.approx(2.5)
+
+
+def test_the_daily_cap_holds_each_day_and_the_total_over_all() -> None:
+    small = one_campaign(72, gap=HOUR, days=3, max_bid=100, reserve=40, p_click=0.01, budget=250, day_budget=100)
+    outcome = small.play()
+    assert outcome.by_day[:, 0].tolist() == [100, 100, 50]
+    assert outcome.posted.tolist() == [250]
+
+
+def test_a_day_is_that_of_serving_not_of_the_click() -> None:
+    late = Small([Campaign(reserve=40)], [Pair(0, 0)], [(DAY - 1e-3, 0)], days=2, rules={"click_delay_seconds": 60.0})
+    outcome = late.play()
+    assert outcome.by_day[:, 0].tolist() == [40, 0]
+    assert outcome.by_hour[24] == 40
+
+
+def test_a_click_after_the_tokens_life_is_a_click_but_neither_valid_nor_billed() -> None:
+    outcome = one_campaign(3, reserve=40, rules={"click_delay_seconds": 1e9}).play()
+    assert outcome.clicks.tolist() == [3]
+    assert outcome.applications.tolist() == [3]  # attributed all the same
+    assert outcome.posted.tolist() == outcome.valid.tolist() == [0]
+
+
+def test_nobody_eligible_means_nothing_shown() -> None:
+    outcome = one_campaign(4).play(eligible=[False] * 4)
+    assert outcome.impressions.tolist() == outcome.posted.tolist() == [0]
+    assert not outcome.seeker_shown.any()
+
+
+def test_a_market_without_pairs_or_visits_stays_still() -> None:
+    for small in (Small([Campaign()], [], [(5.0, 0)]), Small([Campaign()], [Pair(0, 0)], [])):
+        outcome = small.play()
+        assert outcome.impressions.tolist() == outcome.posted.tolist() == [0]
+
+
+def test_a_seeker_sees_a_campaign_at_most_as_often_as_the_cap() -> None:
+    outcome = one_campaign(9, seekers=1, logit=NEVER, rules={"frequency_cap": 4}).play()
+    assert outcome.impressions.tolist() == outcome.seeker_shown.tolist() == [4]
+
+
+def test_who_has_clicked_does_not_see_the_campaign_again() -> None:
+    assert one_campaign(9, seekers=1).play().impressions.tolist() == [1]
+
+
+def test_repeated_exposure_wears_off() -> None:
+    """A logit of 60 falls to -40 after the first exposure."""
+    small = one_campaign(50, seekers=1, logit=0.0, rules={"repeat_effect": -60.0})
+    clicked = [replace(small, rules=small.rules | {"seed": seed}).play().clicks[0] for seed in range(30)]
+    assert 5 < sum(clicked) < 25  # one chance of a half each, never a second one
+
+
+def test_a_promoted_job_is_not_shown_as_organic_on_the_same_page() -> None:
+    organic = [[100, 5, 6, 7]]
+    promoted = Small([Campaign(job=100)], [Pair(0, 0, logit=NEVER)], [(1.0, 0)], organic, page=3)
+    shown = promoted.play()
+    assert shown.impressions.tolist() == [1]
+    assert shown.organic[0] == 2  # 5 and 6
+    assert replace(promoted, page=10).play().organic[0] == 3  # 5, 6 and 7; never 100 again
+    assert promoted.play(eligible=[False]).organic[0] == 3  # 100, 5 and 6
+
+
+def test_promoted_items_stand_at_their_places_among_organic_ones() -> None:
+    """What is seen at a place tells where a campaign stood: with nobody looking at place 0, only place 2 can click."""
+    exam = (0.0, 1.0, 1.0, 1.0)
+    small = Small(
+        [Campaign(max_bid=200), Campaign(max_bid=100)],
+        [Pair(0, 0), Pair(0, 1)],
+        [(1.0, 0)],
+        [[1, 2, 3]],
+        positions=(0, 2),
+        page=4,
+        exam=exam,
+    )
+    outcome = small.play()
+    assert outcome.impressions.tolist() == [1, 1]
+    assert outcome.clicks.tolist() == [0, 1]
+    assert outcome.organic[0] == 2
+
+
+def test_an_organic_job_that_was_applied_to_is_passed_over() -> None:
+    small = Small([Campaign()], [], [(1.0, 0), (2.0, 0)], [[1, 2]], organic_logit=ALWAYS, page=1)
+    outcome = small.play()
+    assert outcome.organic.tolist() == [2, 2, 2, 2]  # job 1, then job 2; applied to and qualified both times
+
+
+def test_the_second_price_by_hand() -> None:
+    """Scores 3 x .5 = 1.5 and 2 x .25 = .5 (in thousands): the first keeps its slot down to .5 / .5 = 1 thousand."""
+    small = Small([Campaign(max_bid=3_000), Campaign(max_bid=2_000)], [Pair(0, 0, 0.5), Pair(0, 1, 0.25)], [(1.0, 0)])
+    assert small.play().posted.tolist() == [1_000, 0]
+    assert replace(small, rules={"pricing": FIRST_PRICE}).play().posted.tolist() == [3_000, 0]
+    two_slots = replace(small, positions=(0, 1), page=2)
+    assert two_slots.play().posted.tolist() == [1_000, 1]  # nobody behind the second: the reserve
+
+
+def test_a_bid_below_the_reserve_is_not_shown_and_one_at_the_reserve_is() -> None:
+    assert one_campaign(1, max_bid=39, reserve=40).play().impressions.tolist() == [0]
+    assert one_campaign(1, max_bid=40, reserve=40).play().posted.tolist() == [40]
+
+
+def test_a_free_slot_is_shown_and_costs_nothing() -> None:
+    outcome = one_campaign(2, reserve=0).play()
+    assert outcome.clicks.tolist() == [2]
+    assert outcome.posted.tolist() == outcome.billed_value.tolist() == [0]
+
+
+def test_the_bid_is_what_a_click_is_worth_at_the_campaigns_price() -> None:
+    rules = {"pricing": FIRST_PRICE, "start_price": np.array([0.01])}
+    assert one_campaign(1, value=5.0, rules=rules).play().posted.tolist() == [500]
+    assert one_campaign(1, value=50.0, rules=rules).play().posted.tolist() == [1_000]  # the ceiling
+
+
+def test_a_reserve_gates_serving_until_the_token_expires() -> None:
+    """2 x .5 x 100 reserves the whole budget, so that nobody else is served for thirty minutes."""
+    gated = one_campaign(4, gap=TOKEN_SECONDS / 2, logit=NEVER, p_click=0.5, max_bid=100, reserve=100, budget=100)
+    assert gated.play().impressions.tolist() == [2]
+    assert one_campaign(1, p_click=0.75, max_bid=100, budget=100).play().impressions.tolist() == [0]
+
+
+def test_a_click_frees_the_reserve_at_once() -> None:
+    clicked = one_campaign(4, gap=100, p_click=0.25, max_bid=100, reserve=100, budget=450, day_budget=450)
+    assert clicked.play().posted.tolist() == [400]
+
+
+def test_no_more_hires_than_openings() -> None:
+    small = one_campaign(6, openings=2, rules={"hire_given_qualified": 1.0})
+    outcome = small.play()
+    assert outcome.hires.tolist() == [2]
+    assert outcome.applications.tolist() == [6]
+    assert outcome.qualified.tolist() == [6.0]
+
+
+def test_pacing_leaves_money_for_the_evening_that_greed_has_spent_by_noon() -> None:
+    """One click of 40 in every four minutes, money for a third of them."""
+    visits = dict(
+        visits=360, gap=240.0, reserve=40, max_bid=400, value=1.0, p_click=0.03125, budget=4_800, day_budget=4_800
+    )
+    greedy = one_campaign(**visits).play()
+    paced = one_campaign(**visits, rules={"eta": 10.0, "start_price": np.array([0.0125]), "price_floor": 1e-6}).play()
+    assert greedy.by_hour[12:].sum() == 0
+    assert greedy.posted.tolist() == [4_800]
+    assert paced.posted[0] >= 0.9 * 4_800
+    assert paced.by_hour[12:].sum() >= 0.4 * 4_800
+    assert paced.final_price[0] != 0.0125
+
+
+def test_plan_shares_that_are_no_shares_are_a_fault_of_ours() -> None:
+    with pytest.raises(AssertionError, match="sum to one"):
+        one_campaign(1, rules={"share": EVEN / 2}).play()
+    with pytest.raises(AssertionError, match="begin at zero"):
+        one_campaign(1, rules={"share": EVEN + 1 - EVEN}).play()
+
+
+# ---- random small markets, and the twin
+
+
+def random_market(seed: int, campaigns: int, seekers: int, visits: int, days: int, paced: bool, pricing: int) -> Small:
+    rng = np.random.default_rng([seed, campaigns, seekers, visits])
+    budget = rng.integers(50, 3_000, campaigns)
+    terms = [
+        Campaign(
+            int(budget[c]),
+            int(rng.integers(30, budget[c] + 30)),
+            int(rng.integers(20, 400)),
+            int(rng.integers(1, 60)),
+            int(rng.integers(1, 4)),
+            int(rng.integers(0, 3)) + 10 * c,
+        )
+        for c in range(campaigns)
+    ]
+    pairs = [
+        Pair(s, c, *(float(x) for x in rng.uniform([0.01, 0.1, -1, 0.2, 0], [0.5, 1, 4, 1, 1]).astype(np.float32)))
+        for s in range(seekers)
+        for c in range(campaigns)
+        if rng.random() < 0.8
+    ]
+    when = np.sort(rng.uniform(0, days * DAY, visits) if rng.random() < 0.5 else rng.uniform(0, 4 * HOUR, visits))
+    return Small(
+        terms,
+        pairs,
+        [(float(at), int(who)) for at, who in zip(when, rng.integers(0, seekers, visits), strict=True)],
+        [rng.permutation(30)[:8].tolist() for _ in range(seekers)],
+        organic_logit=0.0,
+        days=days,
+        positions=(0, 2),
+        page=6,
+        exam=(1.0, 0.75, 0.5, 0.5, 0.25, 0.25),
+        rules={
+            "eta": 10.0 if paced else 0.0,
+            "start_price": np.full(campaigns, 0.005) if paced else np.zeros(campaigns),
+            "frequency_cap": 5,
+            "repeat_effect": -0.25,
+            "hire_given_qualified": 0.5,
+            "click_delay_seconds": 900.0,  # an eighth of the clicks come after the token's life
+            "pricing": pricing,
+            "seed": seed,
+        },
+    )
+
+
+small_markets = st.builds(
+    random_market,
+    seed=st.integers(0, 10_000),
+    campaigns=st.integers(1, 4),
+    seekers=st.integers(1, 5),
+    visits=st.integers(0, 60),
+    days=st.integers(1, 2),
+    paced=st.booleans(),
+    pricing=st.sampled_from([SECOND_PRICE, FIRST_PRICE]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_markets)
+def test_what_holds_in_every_market(small: Small) -> None:
+    outcome = small.play()
+    budget = np.array([c.budget for c in small.campaigns])
+    day_budget = np.array([c.day_budget for c in small.campaigns])
+    openings = np.array([c.openings for c in small.campaigns])
+    max_bid = np.array([c.max_bid for c in small.campaigns])
+    assert (outcome.posted <= np.minimum(budget, outcome.valid)).all()
+    assert (outcome.by_day <= day_budget).all()
+    assert (outcome.by_day.sum(0) == outcome.posted).all()
+    assert outcome.by_hour.sum() == outcome.posted.sum() == outcome.seeker_posted.sum()
+    assert (outcome.hires <= np.minimum(openings, outcome.applications)).all()
+    assert (outcome.applications <= outcome.clicks).all()
+    assert (outcome.clicks <= outcome.impressions).all()
+    assert (outcome.valid <= outcome.clicks * max_bid).all()
+    assert outcome.seeker_shown.sum() == outcome.impressions.sum() <= 2 * len(small.visits)
+    assert outcome.organic[0] + outcome.impressions.sum() <= small.page * len(small.visits)
+    assert (outcome.billed_value <= outcome.clicks + 1e-9).all()
+    assert np.isclose(outcome.seeker_qualified.sum(), outcome.qualified.sum())
+
+
+@settings(max_examples=60, deadline=None)
+@given(small_markets)
+def test_the_loop_bills_what_its_slow_twin_bills(small: Small) -> None:
+    fast, slow = small.play(), SlowMarket(small).play()
+    assert fast.impressions.tolist() == slow.impressions
+    assert fast.clicks.tolist() == slow.clicks
+    assert fast.valid.tolist() == slow.valid
+    assert fast.posted.tolist() == [sum(charge for _, _, charge in book) for book in slow.book]
+    for day in range(small.days):
+        assert fast.by_day[day].tolist() == [sum(x for d, _, x in book if d == day) for book in slow.book]
+    by_hour = [0] * (24 * small.days)
+    for book in slow.book:
+        for _, hour, charge in book:
+            by_hour[hour] += charge
+    assert fast.by_hour.tolist() == by_hour
+
+
+@settings(max_examples=10, deadline=None)
+@given(small_markets)
+def test_the_same_inputs_give_the_same_bits(small: Small) -> None:
+    for one, other in zip(astuple(small.play()), astuple(small.play()), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_an_unrelated_campaign_changes_nobody_elses_clicks(seed: int) -> None:
+    """Two campaigns with a slot each and ample money; without the second the first is clicked in the same visits."""
+    rng = np.random.default_rng(seed)
+    visits = [(float(at), int(rng.integers(3))) for at in np.sort(rng.uniform(0, DAY, 40))]
+    pairs = [Pair(s, c, logit=float(np.float32(rng.normal(-1, 1)))) for s in range(3) for c in range(2)]
+    small = Small(
+        [Campaign(max_bid=900), Campaign(max_bid=100)],
+        pairs,
+        visits,
+        positions=(0, 1),
+        page=2,
+        rules={"seed": seed, "frequency_cap": 10},
+    )
+    both, alone = small.play(), small.play(eligible=[True, False] * 3)
+    assert alone.impressions[1] == 0
+    for name in ("impressions", "clicks", "applications", "qualified"):
+        assert getattr(both, name)[0] == getattr(alone, name)[0]
+
+
+class SlowMarket:
+    """The money path of `run_market`, written plainly: every open reserve and every charge is a row of its own."""
+
+    def __init__(self, small: Small) -> None:
+        self.small, self.rules = small, small.settings()
+        self.campaigns, self.jobs = small.campaigns, small.jobs
+        count = len(small.campaigns)
+        self.pairs = {(pair.seeker, pair.campaign): pair for pair in small.pairs}
+        self.book: list[list[tuple[int, int, int]]] = [[] for _ in range(count)]  # (serve day, click hour, charge)
+        self.open: dict[int, dict[str, Any]] = {}  # impressions that still hold a reserve
+        self.shown: dict[tuple[int, int], int] = {}
+        self.clicked: set[tuple[int, int]] = set()
+        self.impressions, self.clicks, self.valid = [0] * count, [0] * count, [0] * count
+        self.price = [float(price) for price in self.rules["start_price"]]
+        self.pending, self.spent_before = [0.0] * count, [0.0] * count
+        self.events: list[tuple[float, int, int, dict[str, Any]]] = []  # (second, kind, number, what)
+
+    def posted(self, c: int, day: int | None = None) -> int:
+        return sum(charge for at, _, charge in self.book[c] if day in (None, at))
+
+    def reserved(self, c: int, day: int | None = None) -> int:
+        return sum(it["reserve"] for it in self.open.values() if it["campaign"] == c and day in (None, it["day"]))
+
+    def play(self) -> SlowMarket:
+        click, expiry, tick = 0, 1, 2
+        for minute in range(1, self.small.days * 1440 + 1):
+            heapq.heappush(self.events, (minute * 60.0, tick, minute, {}))
+        for number, (second, seeker) in [*enumerate(self.small.visits), (-1, (self.small.days * DAY + 1e4, -1))]:
+            while self.events and self.events[0][0] <= second:
+                at, kind, which, it = heapq.heappop(self.events)
+                if kind == tick:
+                    self.tick(which)
+                    continue
+                self.release(it)
+                if kind == click and at <= it["end"]:
+                    self.bill(it, at)
+            if number >= 0:
+                for it in self.serve(number, second, seeker):
+                    heapq.heappush(self.events, (it["end"], expiry, it["number"], it))
+                    if it["click"] is not None:
+                        heapq.heappush(self.events, (it["click"], click, it["number"], it))
+        return self
+
+    def release(self, it: dict[str, Any]) -> None:
+        if self.open.pop(it["number"], None) is not None:
+            self.pending[it["campaign"]] -= it["pending"]
+
+    def bill(self, it: dict[str, Any], at: float) -> None:
+        c, terms = it["campaign"], self.campaigns[it["campaign"]]
+        room = min(terms.budget - self.posted(c), terms.day_budget - self.posted(c, it["day"]))
+        charge = max(0, min(it["price"], room))
+        assert charge == postable(
+            it["price"], terms.budget, terms.day_budget, self.posted(c), self.posted(c, it["day"])
+        )
+        self.valid[c] += it["price"]
+        self.book[c].append((it["day"], min(int(at // HOUR), self.small.days * 24 - 1), charge))
+
+    def tick(self, minute: int) -> None:
+        if self.rules["eta"] == 0:
+            return
+        day, of_day = (minute - 1) // 1440, (minute - 1) % 1440 + 1
+        for c, terms in enumerate(self.campaigns):
+            spent = self.posted(c, day) + self.pending[c]
+            before = 0.0 if of_day == 1 else self.spent_before[c]
+            left = min(terms.day_budget, terms.budget - self.posted(c) + self.posted(c, day))
+            shares = float(self.rules["share"][of_day]), float(self.rules["share"][of_day - 1])
+            self.price[c] = next_price(
+                self.price[c], spent, before, float(left), *shares, self.rules["eta"], self.rules["price_floor"]
+            )
+            self.spent_before[c] = spent
+
+    def serve(self, number: int, now: float, seeker: int) -> list[dict[str, Any]]:
+        day, rules, kappa = min(int(now // DAY), self.small.days - 1), self.rules, self.rules["kappa"]
+        bidders = []
+        for c, terms in enumerate(self.campaigns):
+            pair = self.pairs.get((seeker, c))
+            if pair is None or (seeker, c) in self.clicked:
+                continue
+            if self.shown.get((seeker, c), 0) >= rules["frequency_cap"]:
+                continue
+            bid = paced_bid(pair.value, self.price[c], terms.max_bid)
+            free = free_micros(
+                terms.budget,
+                terms.day_budget,
+                self.posted(c),
+                self.posted(c, day),
+                self.reserved(c),
+                self.reserved(c, day),
+            )
+            if bid >= terms.reserve and free >= 1 and free >= reservation(pair.p_click, bid, kappa):
+                bidders.append((c, pair, bid))
+        slots = len(self.small.positions)
+        winner, price = np.empty(slots + 1, np.int64), np.empty(slots + 1, np.int64)
+        sold = run_auction(
+            np.array([bid for _, _, bid in bidders], np.int64),
+            np.array([pair.p_click for _, pair, _ in bidders]),
+            np.array([self.campaigns[c].reserve for c, _, _ in bidders], np.int64),
+            slots,
+            rules["pricing"],
+            winner,
+            price,
+        )
+        served = []
+        for slot in range(sold):
+            c, pair, _ = bidders[winner[slot]]
+            seen, paid = self.small.exam[self.small.positions[slot]], int(price[slot])
+            before = self.shown.get((seeker, c), 0)
+            it = {
+                "number": sum(self.impressions),
+                "campaign": c,
+                "day": day,
+                "price": paid,
+                "reserve": math.ceil(kappa * pair.p_click * seen * paid),
+                "pending": pair.p_click * seen * paid,
+                "end": now + TOKEN_SECONDS,
+                "click": None,
+            }
+            self.shown[seeker, c] = before + 1
+            self.impressions[c] += 1
+            self.pending[c] += it["pending"]
+            self.open[it["number"]] = it
+            chance = seen / (1 + math.exp(-(pair.logit + rules["repeat_effect"] * before)))
+            if hash_uniform(number, self.jobs[c], rules["seed"]) < chance:
+                self.clicked.add((seeker, c))
+                self.clicks[c] += 1
+                wait = -math.log(1 - hash_uniform(number, self.jobs[c], rules["seed"] + 1))
+                it["click"] = now + rules["click_delay_seconds"] * wait
+            served.append(it)
+        return served
