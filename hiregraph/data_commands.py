@@ -10,8 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from market.tables import check_folder
-
 app = typer.Typer(help="Log tables and public data.", no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -25,6 +23,8 @@ def check(
 
     Example: hiregraph data check out/demo/logs
     """
+    from market.tables import check_folder  # brings the table engine, which takes a second to load
+
     report = check_folder(folder)
     if as_json:
         typer.echo(json.dumps(report))

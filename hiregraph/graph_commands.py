@@ -1,4 +1,7 @@
-"""The commands `graph fit`, `graph evaluate`, `graph links` and `graph explain`."""
+"""The commands `graph fit`, `graph evaluate`, `graph links` and `graph explain`.
+
+What they run is imported when they run: torch takes seconds that `--help` should not.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from graph.evaluate import evaluate as evaluate_model
-from graph.explain import explain as explain_hire
-from graph.learner import CareersConfig, fit_careers
-from graph.links import LinkSet
-from graph.model import HireModel
-from graph.train import TrainConfig
-from market.careers import read_careers
 from market.errors import ArtefactError, ConfigError
-from market.tables import read_tables
-from targeting.learned import LearnedConfig, fit_learned, save_hires
 
 app = typer.Typer(help="Who gets hired where: links, the hire model, and how good they are.", no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -41,6 +35,12 @@ def fit(
 
     Example: hiregraph graph fit --careers data/nlsy79_careers --out out/model
     """
+    from graph.learner import CareersConfig, fit_careers
+    from graph.train import TrainConfig
+    from market.careers import read_careers
+    from market.tables import read_tables
+    from targeting.learned import LearnedConfig, fit_learned, save_hires
+
     if (logs is None) == (careers is None):
         raise ConfigError("give either --logs DIR or --careers DIR")
     began = time.perf_counter()
@@ -77,6 +77,10 @@ def evaluate(
 
     Example: hiregraph graph evaluate --model out/model --careers data/nlsy79_careers
     """
+    from graph.evaluate import evaluate as evaluate_model
+    from graph.model import HireModel
+    from market.careers import read_careers
+
     hire_model = HireModel.load(_part(model, "model"))
     metrics = evaluate_model(hire_model, read_careers(careers, hire_model.taxonomy))
     if as_json:
@@ -109,6 +113,9 @@ def links(
 
     Example: hiregraph graph links --model out/model --seeker-attribute occupation=313 --top 10
     """
+    from graph.links import LinkSet
+    from graph.model import HireModel
+
     if top < 1:
         raise ConfigError(f"--top is {top}, expected at least 1")
     found = LinkSet.load(_part(model, "links"))
@@ -153,6 +160,11 @@ def explain(
 
     Example: hiregraph graph explain --model out/model --person 12 --careers data/nlsy79_careers --occupation 313
     """
+    from graph.explain import explain as explain_hire
+    from graph.links import LinkSet
+    from graph.model import HireModel
+    from market.careers import read_careers
+
     hire_model = HireModel.load(_part(model, "model"))
     people = read_careers(careers, hire_model.taxonomy)
     answer = explain_hire(hire_model, LinkSet.load(_part(model, "links")), people, person, occupation)

@@ -1,24 +1,23 @@
-"""The commands `demo`, `simulate` and `bench`."""
+"""The commands `demo`, `simulate` and `bench`.
+
+What they run is imported when they run: torch and numba take seconds that `--help` should not.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from hiregraph.demo import DemoConfig, arms_table, run_demo, times_table
-from hiregraph.pipeline import choose_world
 from hiregraph.settings import load_settings
 from market.errors import ConfigError
-from sim.arms import DEFAULT_ARMS, check_arms
-from sim.experiment import ExperimentConfig
-from sim.market import MarketConfig
-from sim.world import WorldConfig
-from targeting.control import ControlConfig
+
+if TYPE_CHECKING:
+    from hiregraph.demo import DemoConfig
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory; default HIREGRAPH_DATA.")]
@@ -40,6 +39,10 @@ def demo(
 
     Example: hiregraph demo --out out/demo
     """
+    from hiregraph.demo import DemoConfig
+    from hiregraph.pipeline import choose_world
+    from sim.world import WorldConfig
+
     kind, folder = choose_world(world, load_settings(data=data).data)
     config = DemoConfig(world=WorldConfig(kind=kind, seed=seed))
     _run(config, folder, out, cache, as_json)
@@ -58,7 +61,7 @@ def demo(
 def simulate(
     out: Annotated[Path, typer.Option(help="Where report.json and report.html go.")],
     world: WorldOption = None,
-    arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = ",".join(DEFAULT_ARMS),
+    arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = "attribute,links,graph,random,oracle",
     days: Annotated[int, typer.Option(help="Days of the market window.")] = 7,
     campaigns: Annotated[int, typer.Option(help="Campaigns per market.")] = 300,
     seeds: Annotated[int, typer.Option(help="Markets per arm; a headline wants 20 and 1,000 campaigns.")] = 2,
@@ -74,6 +77,14 @@ def simulate(
 
     Example: hiregraph simulate --arms attribute,links,graph --days 7 --campaigns 300 --seed 1 --out out/sim
     """
+    from hiregraph.demo import DemoConfig
+    from hiregraph.pipeline import choose_world
+    from sim.arms import check_arms
+    from sim.experiment import ExperimentConfig
+    from sim.market import MarketConfig
+    from sim.world import WorldConfig
+    from targeting.control import ControlConfig
+
     if days < 1 or campaigns < 2 or seeds < 1 or not 0 < budget_level < 1e6:
         raise ConfigError("days and seeds must be at least 1, campaigns at least 2, budget-level between 0 and 1e6")
     ControlConfig(pacing)  # type: ignore[arg-type]  # refused here, before anything is built
@@ -104,6 +115,8 @@ def bench(gpu: Annotated[bool, typer.Option("--gpu", help="The CUDA part.")] = F
 
 
 def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json: bool) -> None:
+    from hiregraph.demo import arms_table, run_demo, times_table
+
     notes = Console(stderr=True)
     report, times = run_demo(config, data, out, cache, notes)
     if as_json:

@@ -43,7 +43,8 @@ def plan_budgets(
     """Plan budgets over the eligible pairs (CSR by seeker).
 
     seeker_segment int[S]; supply float64[segments] promoted impressions, counted as seen; budgets of the same period.
-    A segment offers a campaign only the share of its impressions whose seekers the campaign may reach.
+    A segment offers a campaign all of its impressions, even where only some of its seekers may be reached: prices of
+    very narrow audiences come out low, and the descent corrects them while the day runs.
     """
     campaigns = len(budget_micros)
     seeker = np.repeat(np.arange(len(start) - 1), np.diff(start))[eligible]
