@@ -64,7 +64,7 @@ def simulate(
     arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = "attribute,links,graph,random,oracle",
     days: Annotated[int, typer.Option(help="Days of the market window.")] = 7,
     campaigns: Annotated[int, typer.Option(help="Campaigns per market.")] = 300,
-    seeds: Annotated[int, typer.Option(help="Markets per arm; a headline wants 20 and 1,000 campaigns.")] = 2,
+    seeds: Annotated[int, typer.Option(help="Markets per arm; a headline wants 20 and 1,000 campaigns.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     pacing: Annotated[str, typer.Option(help="plan+descent, descent or greedy.")] = "plan+descent",
     design: Annotated[str, typer.Option(help="copy (a full market per arm) or budget-split (one market).")] = "copy",

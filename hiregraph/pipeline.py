@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import structlog
@@ -25,7 +25,7 @@ from sim.behaviour import Behaviour, read_behaviour
 from sim.logs import LoggingConfig, write_logs
 from sim.stage import Stage, build_stage
 from sim.world import World, WorldConfig, build_world
-from targeting.learned import Learned, LearnedConfig, fit_learned, fit_permuted, save_hires
+from targeting.learned import Learned, LearnedConfig, as_placebo, fit_learned, fit_permuted, save_hires
 
 log = structlog.get_logger()
 PACKAGES = ("market", "gpu_index", "graph", "organic", "targeting", "sim")
@@ -148,7 +148,7 @@ def _permuted(
     target = folder / "permuted"
     if (folder / "permuted.done").exists():
         times.reused.add("placebo")
-        return replace(learned, model=HireModel.load(target))
+        return as_placebo(learned, HireModel.load(target))
     note("training the placebo on permuted hires")
     permuted = fit_permuted(read_tables(logs), learned, config)
     permuted.model.save(target)

@@ -20,6 +20,7 @@ import numpy as np
 from market.errors import ConfigError
 from sim.arms import DEFAULT_ARMS, AttributeScheme, arm_scores, check_arms, mark_live
 from sim.behaviour import Behaviour, examination
+from sim.bound import hindsight_bound
 from sim.loop import Outcome, Traffic, run_market
 from sim.market import Market, MarketConfig, day_shares
 from sim.stage import Stage
@@ -40,7 +41,7 @@ class ExperimentConfig:
     """theta and phi are those of the arms table; thetas make the frontier; budget_levels the grid beside it."""
 
     arms: tuple[str, ...] = DEFAULT_ARMS
-    seeds: int = 2
+    seeds: int = 3
     threads: int = 2
     theta: float = 0.2
     phi: int = 20
@@ -87,6 +88,7 @@ class Results:
     runs: list[Run]
     markets: list[Market]
     share: np.ndarray
+    bounds: list[float] = field(default_factory=list)  # hindsight bound of each market at the table's budgets
 
     def select(self, arm: str, **wanted: Any) -> list[Run]:
         default = {"theta": self.config.theta, "budget_level": self.config.market.budget_level, "flat_clicks": False}
@@ -121,7 +123,9 @@ def run_experiment(
             if stage.permuted is not None:
                 runs.append(_permuted_run(stage, config, market, share))
     progress("done", total, total)
-    return Results(config, stage.world.behaviour.sha256, scheme, runs, markets, share)
+    exponent = float(stage.world.behaviour["examination"]["exponent"])
+    bounds = [hindsight_bound(market, exponent) for market in markets]
+    return Results(config, stage.world.behaviour.sha256, scheme, runs, markets, share, bounds)
 
 
 def _permuted_run(stage: Stage, config: ExperimentConfig, market: Market, share: np.ndarray) -> Run:

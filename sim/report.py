@@ -41,7 +41,7 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
         "config": config,
         "seed": seed,
         "evidence": _evidence(config),
-        "arms": {arm: arm_summary(results.select(arm), rng) for arm in arms},
+        "arms": {arm: arm_summary(results.select(arm), rng, sum(results.bounds)) for arm in arms},
         "lift": {},
         "frontier": {arm: frontier(results, arm) for arm in arms},
         "budget_levels": {arm: budget_grid(results, arm) for arm in arms},
@@ -93,12 +93,11 @@ def stack(runs: Sequence[Run]) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in columns.items()}
 
 
-def arm_summary(runs: Sequence[Run], rng: np.random.Generator) -> dict[str, Any]:
-    """One row of the table; sums are over all seeds."""
+def arm_summary(runs: Sequence[Run], rng: np.random.Generator, bound: float = 0.0) -> dict[str, Any]:
+    """One row of the table; sums are over all seeds. bound: hindsight bound of all their markets."""
     data = stack(runs)
     organic = sum(run.outcome.organic for run in runs)
     total = {name: data[name].sum() for name in data}
-    shown = total["impressions"] + organic[0]
     spent_share = data["posted"] / np.maximum(1, data["budget"])
     ratio = {name: _ratio(data, *pair, rng).report() for name, pair in RATIOS.items()}
     return {
@@ -117,9 +116,9 @@ def arm_summary(runs: Sequence[Run], rng: np.random.Generator) -> dict[str, Any]
         "attributed_hires": int(total["hires"]),
         "organic_applications": int(organic[2]),
         "organic_qualified_applications": float(organic[3]),
-        "ad_load": float(total["impressions"] / shown) if shown else 0.0,
+        "ad_load": _ad_load(total["impressions"], organic[0]),
         "cost_per_qualified_application_micros": ratio["cost_per_qualified_application_micros"],
-        "value_to_bound": None,  # the event-level bound is not built yet
+        "value_to_bound": float(total["billed_value"] / bound) if bound > 0 else None,
         "reach": float(np.mean([run.reach for run in runs])),
         "plan_gap": float(max(run.plan_gap for run in runs)),
     }
@@ -159,10 +158,7 @@ def frontier(results: Results, arm: str) -> list[dict[str, float]]:
                     data["posted"].sum() / max(data["qualified"].sum(), 1e-9)
                 ),
                 "organic_applications": float(sum(run.outcome.organic[2] for run in runs)),
-                "ad_load": float(
-                    data["impressions"].sum()
-                    / (data["impressions"].sum() + sum(run.outcome.organic[0] for run in runs))
-                ),
+                "ad_load": _ad_load(data["impressions"].sum(), sum(run.outcome.organic[0] for run in runs)),
             }
         )
     return rows
@@ -236,8 +232,10 @@ def headline(results: Results, arm: str, rng: np.random.Generator) -> dict[str, 
     }
 
 
-def decomposition(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float]:
-    """Log ratio of spend = log ratios of impressions, click rate and price per click; they add up."""
+def decomposition(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float | None]:
+    """Log ratio of spend = log ratios of impressions, click rate and price per click; they add up.
+
+    None where an arm had no impression, click or spend to compare."""
 
     def parts(data: dict[str, np.ndarray]) -> np.ndarray:
         shown, clicks, spend = data["impressions"].sum(), data["clicks"].sum(), data["posted"].sum()
@@ -246,7 +244,7 @@ def decomposition(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[st
     with np.errstate(divide="ignore", invalid="ignore"):
         log = np.log(parts(a) / parts(b))
     names = ("impressions", "click_rate", "price_per_click", "spend")
-    return {name: float(value) for name, value in zip(names, log, strict=True)}
+    return {name: float(value) if np.isfinite(value) else None for name, value in zip(names, log, strict=True)}
 
 
 def permuted_hires(results: Results, rng: np.random.Generator) -> dict[str, Any]:
@@ -265,6 +263,11 @@ def flat_clicks(results: Results, rng: np.random.Generator) -> dict[str, Any]:
     columns = np.stack([a["clicks"], a["impressions"], b["clicks"], b["impressions"]], axis=1)
     rate = bootstrap_statistic(a["cluster"], columns, _ratio_lift, rng=rng, draws=DRAWS)
     return {"metric": "click_rate, graph vs random", "relative": rate.value, "ci95": _pair(rate)}
+
+
+def _ad_load(promoted: float, organic: float) -> float:
+    """Promoted share of what was shown; 0 when nothing was."""
+    return float(promoted / (promoted + organic)) if promoted + organic else 0.0
 
 
 def _oracle_share(report: dict[str, Any]) -> None:

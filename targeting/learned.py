@@ -186,12 +186,17 @@ def fit_learned(
 def fit_permuted(tables: Tables, learned: Learned, config: LearnedConfig, as_of: datetime | None = None) -> Learned:
     """The placebo: a hire model trained on the same hires with their occupations shuffled among seekers.
 
-    Everything but the model stays; whoever targets with it must do no better than chance at the same reach.
+    Whoever targets with it must do no better than chance at the same reach. Retrieval is by lift (rarity 1), so that
+    what is left of a shuffled model, how common occupations are, cancels out.
     """
     examples, _ = examples_from_hires(tables, confirm(tables, as_of, config.hires))
     rng = np.random.default_rng([config.seed, 67])
     shuffled = replace(examples, target=rng.permutation(examples.target))
-    return replace(learned, model=fit(shuffled, tables.taxonomy, config.train))
+    return as_placebo(learned, fit(shuffled, tables.taxonomy, config.train))
+
+
+def as_placebo(learned: Learned, shuffled: HireModel) -> Learned:
+    return replace(learned, model=shuffled, rarity=1.0)
 
 
 def save_hires(hires: Hires, folder: Path) -> None:

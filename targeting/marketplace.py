@@ -36,7 +36,7 @@ from targeting.engine import REACH_FLOOR, Audience, AudienceLink, AudienceSegmen
 from targeting.learned import Learned
 from targeting.profiles import ProfileReader
 from targeting.response import pair_features
-from targeting.slate import Sale, merge, sign_sale
+from targeting.slate import Sale, beside, merge, position_of, sign_sale
 
 log = structlog.get_logger()
 
@@ -132,6 +132,11 @@ class Marketplace:
         listed = self.recommend(seeker, query, filters, organic + promoted) if organic else []
         try:
             sales = self._sell(seeker, filters, promoted) if promoted else []
+            shown = len(beside(listed, sales, organic))
+            sales = [
+                sign_sale(sale, position_of(slot, shown), self._secret, self._now(), self._nonce())
+                for slot, sale in enumerate(sales)
+            ]
         except Exception:  # open on content: a failing promoted path must not take the organic results with it
             log.exception("no promoted items")
             sales = []
@@ -207,6 +212,7 @@ class Marketplace:
         hits = self._index.search(learned.retrieval(example), space="graph", k=seats, where=[clause])
         jobs = [job for row in hits.ids[0].tolist() if row >= 0 and (job := self._book.job(row)) is not None]
         jobs = [job for job in jobs if job.job_id in self._campaigns and job.job_id in self._occupation]
+        jobs = [job for job in jobs if job.expires_at is None or job.expires_at > self._now()]
         if not jobs:
             return []
         occupation = np.array([self._occupation[job.job_id] for job in jobs])
@@ -239,10 +245,9 @@ class Marketplace:
             w = int(winner[slot])
             title = self._taxonomy.titles[occupation[w]]
             reason = f"people with a background like yours are hired as {title}"
-            sale = Sale(
-                jobs[w], campaigns[w], int(price[slot]), float(p_click[w]), float(lift[occupation[w]]), (reason,)
+            sales.append(
+                Sale(jobs[w], campaigns[w], int(price[slot]), float(p_click[w]), float(lift[occupation[w]]), (reason,))
             )
-            sales.append(sign_sale(sale, slot, self._secret, self._now(), self._nonce()))
         return sales
 
 

@@ -91,7 +91,8 @@ def _logistic(features: np.ndarray, label: np.ndarray) -> np.ndarray:
     solver = LogisticRegression(C=1.0, max_iter=500)
     solver.fit((features - mean) / scale, label)
     weights = solver.coef_[0] / scale
-    return np.concatenate([[solver.intercept_[0] - (weights * mean).sum()], weights])
+    # float64, as JSON gives it back: a fitted model and a loaded one answer with the same bits
+    return np.concatenate([[solver.intercept_[0] - (weights * mean).sum()], weights]).astype(np.float64)
 
 
 def _sigmoid(logit: np.ndarray) -> np.ndarray:

@@ -29,8 +29,8 @@ class Sale:
     token: str | None = None
 
 
-def sign_sale(sale: Sale, slot: int, secret: bytes, now: datetime, nonce: str) -> Sale:
-    """The sale with its token; without a secret (tests, dry runs) it stays unsigned."""
+def sign_sale(sale: Sale, position: int, secret: bytes, now: datetime, nonce: str) -> Sale:
+    """The sale with its token, which says the position from 1; without a secret (tests, dry runs) it stays unsigned."""
     if not secret:
         return sale
     budget = sale.campaign.budget.total
@@ -39,7 +39,7 @@ def sign_sale(sale: Sale, slot: int, secret: bytes, now: datetime, nonce: str) -
         job_id=sale.job.job_id,
         price_micros=sale.price_micros,
         currency=budget.currency,
-        position=place(slot) + 1,
+        position=position,
         day=account_day(now, sale.campaign.time_zone).isoformat(),
         model=MODEL,
         p_click=round(sale.p_click, 6),
@@ -55,10 +55,14 @@ def place(slot: int) -> int:
     return PROMOTED_PLACES[slot] if slot < len(PROMOTED_PLACES) else PROMOTED_PLACES[-1] + 4 * (slot - 2)
 
 
+def position_of(slot: int, organic: int) -> int:
+    """Position from 1 of the slot-th promoted item beside `organic` organic ones; they close up where those run out."""
+    return min(place(slot), organic + slot) + 1
+
+
 def merge(listed: Sequence[Recommendation], sales: Sequence[Sale], organic: int) -> list[SlateItem]:
     """At most `organic` organic items around the sales; a promoted job does not appear again as organic."""
-    sold = {sale.job.job_id for sale in sales}
-    rest = iter([item for item in listed if item.job_id not in sold][:organic])
+    rest = iter(beside(listed, sales, organic))
     items: list[SlateItem] = []
     waiting = list(enumerate(sales))
     while True:
@@ -78,6 +82,12 @@ def merge(listed: Sequence[Recommendation], sales: Sequence[Sale], organic: int)
             items.append(_promoted(sale, len(items) + 1))
         else:
             return items
+
+
+def beside(listed: Sequence[Recommendation], sales: Sequence[Sale], organic: int) -> list[Recommendation]:
+    """The organic items that are shown beside the sales."""
+    sold = {sale.job.job_id for sale in sales}
+    return [item for item in listed if item.job_id not in sold][:organic]
 
 
 def _promoted(sale: Sale, position: int) -> SlateItem:

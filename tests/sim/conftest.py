@@ -3,6 +3,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from sim.experiment import ExperimentConfig, Results, run_experiment
+from sim.market import MarketConfig
 from sim.stage import Stage
 from sim.world import World
 from targeting.learned import Learned
@@ -32,3 +34,15 @@ def stage() -> Stage:
 @pytest.fixture(scope="session")
 def stage_with_text() -> Stage:
     return small_stage_with_text()
+
+
+@pytest.fixture(scope="session")
+def experiment(stage_with_text: Stage) -> Results:
+    """Every arm in two small markets, with a frontier, a second budget level and the placebo."""
+    config = ExperimentConfig(
+        arms=("attribute", "links", "graph", "random", "all", "oracle"),
+        thetas=(0.05, 0.5),
+        budget_levels=(1.0, 0.2),
+        market=MarketConfig(days=2, campaigns=40),
+    )
+    return run_experiment(stage_with_text, config)

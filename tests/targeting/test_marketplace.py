@@ -1,0 +1,313 @@
+"""The engine behind the API on a small model and a dozen jobs: organic, promoted, audience."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from market.errors import ArtefactError
+from market.money import Money
+from market.records import Filters, Job, SeekerProfile
+from sim.generated import generated_taxonomy
+from targeting.audience import Liquidity
+from targeting.campaigns import Bid, Budget, Campaign
+from targeting.engine import SlateItem
+from targeting.learned import Learned
+from targeting.marketplace import (
+    AUTO_CPC_MICROS,
+    RESERVE_MICROS,
+    Marketplace,
+    load_vacancies,
+    rounded_reach,
+    save_vacancies,
+)
+from targeting.tokens import verify
+from tests.organic.small_market import WordEncoder
+from tests.sim.small_world import small_learned
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECRET = b"a secret of thirty-two bytes ...."
+TAXONOMY = generated_taxonomy()
+TITLES = TAXONOMY.titles
+NURSE = SeekerProfile("s1", (TITLES[10],), geo="m00")  # "Nursing assistant"
+ANY = Filters()
+
+
+def job(job_id: str, of: int, **changes: object) -> Job:
+    base = Job(job_id, "acme", TITLES[of], f"company of {job_id}", "", "m00", occupation=TAXONOMY.codes[of])
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+JOBS = [
+    *(job(f"nursing-{i}", 10 + i) for i in range(4)),
+    *(job(f"retail-{i}", 30 + i) for i in range(4)),
+    job("elsewhere", 11, geo="m01"),
+    job("remote", 12, geo="m01", remote=True),
+    job("untitled", 13, occupation=None),
+    job("short", 14, expires_at=NOW + timedelta(hours=1)),
+]
+
+
+def campaign(job_id: str, max_cpc: int | None = None, campaign_id: str = "") -> Campaign:
+    bid = Bid("auto") if max_cpc is None else Bid("manual", Money(max_cpc, "EUR"))
+    return Campaign(
+        campaign_id or f"cmp_{job_id}", "acme", job_id, job_id, Budget(Money(100_000_000, "EUR")), bid,
+        "qualified_applications", NOW, None, "Europe/Berlin", "even", "active", 1, NOW,
+    )  # fmt: skip
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def engine(clock: Clock) -> Marketplace:
+    nonces = itertools.count()
+    found = Marketplace(
+        small_learned(),
+        WordEncoder(),
+        secret=SECRET,
+        now=clock,
+        nonce=lambda: f"n{next(nonces)}",
+        liquidity=Liquidity(theta=1.0),
+    )
+    assert found.upsert_jobs(JOBS) == [None] * len(JOBS)
+    return found
+
+
+def promoted_ids(items: Sequence[SlateItem]) -> list[str]:
+    return [item.job_id for item in items if item.kind == "promoted"]
+
+
+def slate(engine: Marketplace, seeker: SeekerProfile = NURSE, organic: int = 5, promoted: int = 3) -> list[SlateItem]:
+    return engine.slate(seeker, None, ANY, organic, promoted)
+
+
+def test_promoted_items_say_so_and_on_whose_behalf_and_why(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1")])
+    [item] = [item for item in slate(engine) if item.kind == "promoted"]
+    assert item.sponsored
+    assert item.on_behalf_of == "company of nursing-1"
+    assert item.campaign_id == "cmp_nursing-1"
+    assert item.reasons
+    assert TITLES[11] in item.reasons[0]
+    organic = [item for item in slate(engine) if item.kind == "organic"]
+    assert all(not item.sponsored and item.tracking_token is None for item in organic)
+
+
+def test_the_token_of_a_promoted_item_fits_the_item(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS])
+    for organic in (0, 1, 2, 8):
+        items = [item for item in slate(engine, organic=organic) if item.sponsored]
+        tokens = [verify(str(item.tracking_token), SECRET) for item in items]
+        assert len(tokens) == 3
+        for item, token in zip(items, tokens, strict=True):
+            assert (token.job_id, token.campaign_id, token.position) == (item.job_id, item.campaign_id, item.position)
+            assert RESERVE_MICROS <= token.price_micros <= AUTO_CPC_MICROS
+            assert token.day == "2026-03-01"
+        assert len({token.nonce for token in tokens}) == 3
+
+
+def test_campaigns_that_are_no_longer_live_vanish_with_the_next_slate(engine: Marketplace) -> None:
+    both = [campaign("nursing-1"), campaign("nursing-2")]
+    engine.set_campaigns(both)
+    assert set(promoted_ids(slate(engine))) == {"nursing-1", "nursing-2"}
+    engine.set_campaigns(both[1:])
+    assert promoted_ids(slate(engine)) == ["nursing-2"]
+    engine.set_campaigns([])
+    assert promoted_ids(slate(engine)) == []
+    assert len(slate(engine)) == 5  # organic results stay
+
+
+def test_a_campaign_may_come_before_its_job(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("late")])
+    assert promoted_ids(slate(engine)) == []
+    engine.upsert_jobs([job("late", 11)])
+    assert promoted_ids(slate(engine)) == ["late"]
+
+
+def test_organic_only_when_no_promoted_item_is_wanted_and_the_other_way_round(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS])
+    assert {item.kind for item in slate(engine, promoted=0)} == {"organic"}
+    assert [item.kind for item in slate(engine, organic=0)] == ["promoted"] * 3
+    assert slate(engine, organic=0, promoted=0) == []
+
+
+def test_no_job_stands_twice_in_a_slate(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS] + [campaign("nursing-1", campaign_id="cmp_again")])
+    shown = [item.job_id for item in slate(engine, organic=12, promoted=6)]
+    assert len(set(shown)) == len(shown)
+    assert set(shown) == {one.job_id for one in JOBS} - {"elsewhere"}
+
+
+def test_of_two_campaigns_for_a_job_the_better_bid_is_shown(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1", 200_000, "cmp_a"), campaign("nursing-1", 900_000, "cmp_b")])
+    assert [item.campaign_id for item in slate(engine) if item.sponsored] == ["cmp_b"]
+
+
+def test_promoted_jobs_obey_the_same_filters_as_organic_ones(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS])
+    shown = promoted_ids(slate(engine, promoted=12))
+    assert "elsewhere" not in shown
+    assert "remote" in shown
+    only_remote = engine.slate(NURSE, None, Filters((("remote=yes",),)), 5, 5)
+    assert {item.job_id for item in only_remote} == {"remote"}
+
+
+def test_the_price_is_the_reserve_without_rivals_and_never_above_the_bid(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1", 300_000)])
+    [alone] = [item for item in slate(engine) if item.sponsored]
+    assert verify(str(alone.tracking_token), SECRET).price_micros == RESERVE_MICROS
+    engine.set_campaigns([campaign("nursing-1", 300_000), campaign("nursing-0", 900_000)])
+    for item in slate(engine):
+        if item.sponsored:
+            bid = 300_000 if item.job_id == "nursing-1" else 900_000
+            assert RESERVE_MICROS <= verify(str(item.tracking_token), SECRET).price_micros <= bid
+    engine.set_campaigns([campaign("nursing-1", RESERVE_MICROS - 1)])
+    assert promoted_ids(slate(engine)) == []
+
+
+def test_a_share_of_the_live_campaigns_is_retrieved_and_it_is_the_best_by_the_graph() -> None:
+    engine = Marketplace(small_learned(), WordEncoder(), now=lambda: NOW, liquidity=Liquidity(theta=0.5))
+    engine.upsert_jobs(JOBS[:8])
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS[:8]])
+    shown = promoted_ids(slate(engine, promoted=8))
+    assert set(shown) == {f"nursing-{i}" for i in range(4)}
+    assert all(item.tracking_token is None for item in slate(engine))  # no secret, no token
+
+
+def test_somebody_without_titles_gets_promoted_jobs_too(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1"), campaign("retail-1")])
+    assert len(promoted_ids(slate(engine, SeekerProfile()))) == 2
+    assert len(promoted_ids(slate(engine, SeekerProfile(geo="m07")))) == 0
+
+
+def test_organic_results_stay_when_the_promoted_path_fails() -> None:
+    class Broken(Learned):
+        def retrieval(self, examples: object) -> np.ndarray:
+            raise RuntimeError("no model")
+
+    broken = Broken(**{each.name: getattr(small_learned(), each.name) for each in fields(Learned)})
+    engine = Marketplace(broken, WordEncoder(), now=lambda: NOW)
+    engine.upsert_jobs(JOBS)
+    engine.set_campaigns([campaign("nursing-1")])
+    with capture_logs() as logged:
+        items = slate(engine)
+    assert [item.kind for item in items] == ["organic"] * 5
+    assert [entry["event"] for entry in logged] == ["no promoted items"]
+
+
+def test_an_unknown_occupation_is_refused_per_job_and_the_others_are_taken(engine: Marketplace) -> None:
+    answers = engine.upsert_jobs(
+        [job("good", 11), job("bad", 11, occupation="9999"), job("by-text", 11, occupation=None)]
+    )
+    assert [answer is None for answer in answers] == [True, False, True]
+    assert "'9999' is not in generated-1" in str(answers[1])
+    assert "\n" not in str(answers[1])
+    shown = {item.job_id for item in engine.recommend(NURSE, None, ANY, 50)}
+    assert {"good", "by-text"} <= shown
+    assert "bad" not in shown
+
+
+def test_a_deleted_job_is_invisible_organic_and_promoted(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1")])
+    assert engine.delete_job("nursing-1")
+    assert not engine.delete_job("nursing-1")
+    assert "nursing-1" not in {item.job_id for item in slate(engine, organic=50)}
+    engine.upsert_jobs([job("nursing-1", 11)])
+    assert promoted_ids(slate(engine)) == ["nursing-1"]
+
+
+def test_a_job_that_has_expired_is_neither_listed_nor_sold(engine: Marketplace, clock: Clock) -> None:
+    engine.set_campaigns([campaign("short")])
+    assert promoted_ids(slate(engine)) == ["short"]
+    clock.now = NOW + timedelta(hours=1)
+    assert "short" not in {item.job_id for item in slate(engine, organic=50)}
+
+
+def test_a_job_uploaded_again_is_replaced_whole(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1")])
+    engine.upsert_jobs([job("nursing-1", 31, company="New owner", geo="m02")])
+    assert promoted_ids(slate(engine)) == []
+    [item] = [it for it in slate(engine, replace(NURSE, geo="m02")) if it.sponsored]
+    assert item.on_behalf_of == "New owner"
+    assert TITLES[31] in item.reasons[0]
+
+
+def test_of_two_jobs_under_one_id_in_a_batch_one_is_kept(engine: Marketplace) -> None:
+    assert engine.upsert_jobs([job("twin", 11), job("twin", 12, company="Second")]) == [None, None]
+    assert [item.job_id for item in engine.recommend(NURSE, None, ANY, 50)].count("twin") == 1
+
+
+# ---- audience
+
+
+def test_the_audience_says_who_comes_and_by_which_links(engine: Marketplace) -> None:
+    learned = small_learned()
+    audience = engine.audience(campaign("nursing-1"), JOBS[1])
+    weights = [segment.weight for segment in audience.segments]
+    assert weights == sorted(weights, reverse=True)
+    assert all(segment.attributes.startswith("works as ") for segment in audience.segments)
+    assert all(segment.hires >= 0 for segment in audience.segments)
+    code, section = learned.taxonomy.codes[11], "Nursing"
+    mine = {f"occupation={code}", f"section={section}", "major=Health"}
+    expected = [i for i in range(len(learned.links)) if learned.links.job[i] in mine][:20]
+    assert [link.link_id for link in audience.links] == [learned.links.link_ids[i] for i in expected]
+    assert expected
+
+
+def test_a_group_below_the_floor_is_never_counted_out_loud(engine: Marketplace) -> None:
+    """The small world has 240 people in its logs, so nobody may be told a number."""
+    audience = engine.audience(campaign("nursing-1"), JOBS[1])
+    assert audience.reach is None
+    assert all(segment.reach is None for segment in audience.segments)
+
+
+def test_a_larger_group_is_told_in_two_digits() -> None:
+    learned = small_learned()
+    crowd = replace(learned, seekers_by_occupation=learned.seekers_by_occupation * 1_237)
+    engine = Marketplace(crowd, WordEncoder(), now=lambda: NOW)
+    common = int(crowd.seekers_by_occupation.argmax())
+    audience = engine.audience(campaign("never-seen"), job("never-seen", common, occupation=None))  # by its title
+    assert audience.reach is not None
+    assert audience.reach >= 300
+    assert audience.reach == int(float(f"{audience.reach:.2g}"))
+
+
+@pytest.mark.parametrize(("people", "told"), [(0, None), (299, None), (300, 300), (1_249, 1_200), (98_765, 99_000)])
+def test_reach_is_rounded(people: int, told: int | None) -> None:
+    assert rounded_reach(people) == told
+
+
+# ---- artefacts
+
+
+def test_an_engine_without_its_artefacts_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"manifest\.json is missing"):
+        Marketplace.load(tmp_path)
+
+
+def test_vacancies_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    assert load_vacancies(tmp_path / "jobs") == []
+    jobs = [job("a", 3, skills=("x", "y"), wage=31_000.5, remote=True), job("b", 4)]
+    save_vacancies(jobs, tmp_path / "jobs")
+    assert load_vacancies(tmp_path / "jobs") == jobs
+    (tmp_path / "jobs" / "jobs.json").write_text("[]")
+    with pytest.raises(ArtefactError, match="damaged"):
+        load_vacancies(tmp_path / "jobs")
