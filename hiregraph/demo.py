@@ -11,12 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from sim.page import write_page
 
 from graph.train import TrainConfig
-from hiregraph.pipeline import Prepared, StageTimes, peak_mib, prepare
-from market.artefacts import digest_of
+from hiregraph.pipeline import Prepared, StageTimes, input_digests, peak_mib, prepare
 from sim.experiment import ExperimentConfig, describe, run_experiment
+from sim.page import write_page
 from sim.report import build_report
 from sim.stage import inventory_jobs
 from sim.world import WorldConfig
@@ -68,7 +67,7 @@ def run_demo(
             described = {
                 "world": asdict(config.world),
                 "experiment": describe(config.experiment),
-                "inputs": digest_of(asdict(config.world)),
+                "inputs": input_digests(data),
                 "attribute_scheme": asdict(results.scheme),
                 "hires": prepared.hires,
                 "links": len(prepared.stage.learned.links),

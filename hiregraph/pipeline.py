@@ -100,7 +100,7 @@ def prepare(
     with times.measure("world"):
         note("building the world")
         world = build_world(config, behaviour, data, encoder, note)
-    inputs = _input_digests(data)
+    inputs = input_digests(data)
     key = digest_of(asdict(config), behaviour.sha256, inputs, source_digest())
     with times.measure("logs"):
         logs = _logs(world, cache / "stages" / key[:16], times, note)
@@ -156,7 +156,7 @@ def _permuted(
     return permuted
 
 
-def _input_digests(data: Path | None) -> dict[str, str]:
+def input_digests(data: Path | None) -> dict[str, str]:
     if data is None:
         return {}
     return {

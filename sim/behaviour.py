@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
+from market.compiled import njit
 from market.errors import ConfigError
 from market.qualification import Qualification
 from market.taxonomy import Taxonomy
@@ -94,7 +94,7 @@ def examination(behaviour: Behaviour, ranks: int) -> np.ndarray:
     return (np.arange(1, ranks + 1) ** -float(behaviour["examination"]["exponent"])).astype(np.float32)
 
 
-@numba.njit(cache=True)
+@njit()
 def hash_uniform(a: int, b: int, c: int) -> float:
     """A uniform number in [0, 1) that depends on its three integers only: common random numbers between arms."""
     z = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15)
@@ -106,7 +106,7 @@ def hash_uniform(a: int, b: int, c: int) -> float:
     return np.float64(z >> np.uint64(11)) * 2.0**-53
 
 
-@numba.njit(cache=True)
+@njit()
 def hash_normals(rows: np.ndarray, columns: np.ndarray, salt: int) -> np.ndarray:
     """float32[len(rows), len(columns)] standard normal by (row id, column id): the same pair, the same taste."""
     out = np.empty((len(rows), len(columns)), np.float32)

@@ -13,9 +13,9 @@ steps towards spent budgets; the smallest D of all passes counts.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from market.compiled import njit
 from sim.market import Market
 
 PASSES = 40
@@ -40,7 +40,7 @@ def hindsight_bound(market: Market, exponent: float) -> float:
     return float(best)
 
 
-@numba.njit(cache=True)
+@njit()
 def _pass(
     start: np.ndarray,
     campaign: np.ndarray,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from market.compiled import njit
 from market.tables import check_table
 from sim.behaviour import apply_probability, click_logit, examination, grade_table, hash_uniform
 from sim.lives import draw_employers
@@ -40,7 +40,7 @@ class LoggingConfig:
     missing_employer_share: float = 0.03  # positions whose employer the seeker left out
 
 
-@numba.njit(cache=True)
+@njit()
 def _serve_lists(
     session_metro: np.ndarray,
     session_day: np.ndarray,

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from market.compiled import njit
 from sim.behaviour import hash_uniform
 from targeting.auction import run_auction
 from targeting.control import next_price, paced_bid
@@ -167,7 +167,7 @@ def run_market(
     return outcome
 
 
-@numba.njit(cache=True)
+@njit()
 def _push(heap: np.ndarray, size: int, when: np.ndarray, item: int) -> None:
     """Insert `item` into the binary heap of items ordered by (when[item], item)."""
     child = size
@@ -181,7 +181,7 @@ def _push(heap: np.ndarray, size: int, when: np.ndarray, item: int) -> None:
     heap[child] = item
 
 
-@numba.njit(cache=True)
+@njit()
 def _pop(heap: np.ndarray, size: int, when: np.ndarray) -> int:
     top = heap[0]
     item = heap[size - 1]
@@ -204,7 +204,7 @@ def _pop(heap: np.ndarray, size: int, when: np.ndarray) -> int:
     return top
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _run(
     start, campaign, p_click, value, click_logit, p_apply, grade, eligible,
     organic_job, organic_logit, organic_apply, organic_grade,

@@ -205,7 +205,8 @@ def _pairs(
     current = examples.current[row]
 
     probability = learned.affinity.probabilities(examples)  # [S, C]
-    log_lift = learned.affinity.log_lift(examples)  # [S, C]
+    popularity = learned.model.popularity.astype(np.float32)
+    log_lift = np.log(np.maximum(probability, 1e-30) / popularity)  # [S, C], without a second reading of the network
     expected = probability @ learned.grades  # [S, C]
     features = pair_features(
         expected[row, occupation],

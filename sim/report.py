@@ -140,7 +140,7 @@ def lifts(results: Results, arm: str, base: str, rng: np.random.Generator) -> di
     return found
 
 
-def frontier(results: Results, arm: str) -> list[dict[str, float]]:
+def frontier(results: Results, arm: str) -> list[dict[str, float | None]]:
     """Utilisation and cost over theta, all seeds together."""
     rows = []
     for theta in sorted({run.theta for run in results.runs if run.arm == arm}):
@@ -154,9 +154,7 @@ def frontier(results: Results, arm: str) -> list[dict[str, float]]:
                 "reach": float(np.mean([run.reach for run in runs])),
                 "budget_utilization": float(data["posted"].sum() / data["allowed"].sum()),
                 "qualified_applications": float(data["qualified"].sum()),
-                "cost_per_qualified_application_micros": float(
-                    data["posted"].sum() / max(data["qualified"].sum(), 1e-9)
-                ),
+                "cost_per_qualified_application_micros": _cost(data),
                 "organic_applications": float(sum(run.outcome.organic[2] for run in runs)),
                 "ad_load": _ad_load(data["impressions"].sum(), sum(run.outcome.organic[0] for run in runs)),
             }
@@ -164,7 +162,7 @@ def frontier(results: Results, arm: str) -> list[dict[str, float]]:
     return rows
 
 
-def budget_grid(results: Results, arm: str) -> list[dict[str, float]]:
+def budget_grid(results: Results, arm: str) -> list[dict[str, float | None]]:
     """The same arm over the grid of budget levels."""
     rows = []
     for level in sorted({run.budget_level for run in results.runs if run.arm == arm}):
@@ -174,9 +172,7 @@ def budget_grid(results: Results, arm: str) -> list[dict[str, float]]:
                 "budget_level": level,
                 "budget_utilization": float(data["posted"].sum() / data["allowed"].sum()),
                 "qualified_applications": float(data["qualified"].sum()),
-                "cost_per_qualified_application_micros": float(
-                    data["posted"].sum() / max(data["qualified"].sum(), 1e-9)
-                ),
+                "cost_per_qualified_application_micros": _cost(data),
             }
         )
     return rows
@@ -288,6 +284,12 @@ def _by_person(
     a = np.concatenate([getattr(run.outcome, field) for run in mine]).astype(float)
     b = np.concatenate([getattr(run.outcome, field) for run in theirs]).astype(float)
     return bootstrap_statistic(person, np.stack([a, b], axis=1), _total_lift, rng=rng, draws=DRAWS)
+
+
+def _cost(data: dict[str, np.ndarray]) -> float | None:
+    """Spend per qualified application in micros; None when there was none."""
+    qualified = data["qualified"].sum()
+    return float(data["posted"].sum() / qualified) if qualified > 0 else None
 
 
 def _ratio(data: dict[str, np.ndarray], top: str, bottom: str, rng: np.random.Generator) -> Estimate:

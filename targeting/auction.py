@@ -8,14 +8,15 @@ to the earlier candidate. (Edelman, Ostrovsky, Schwarz 2007.)
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from market.compiled import njit
 
 SECOND_PRICE, FIRST_PRICE = 0, 1
 PRICING = {"second": SECOND_PRICE, "first": FIRST_PRICE}
 
 
-@numba.njit(cache=True)
+@njit()
 def run_auction(
     bid_micros: np.ndarray,
     p_click: np.ndarray,

@@ -18,8 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numba
-
+from market.compiled import njit
 from market.errors import ConfigError
 
 Policy = Literal["plan+descent", "descent", "greedy"]
@@ -41,7 +40,7 @@ class ControlConfig:
             raise ConfigError(f"pacing {self.policy!r} is unknown; use one of {', '.join(POLICIES)}")
 
 
-@numba.njit(cache=True)
+@njit()
 def next_price(
     price: float,
     spent: float,
@@ -60,7 +59,7 @@ def next_price(
     return max(floor, price * math.exp(min(1.0, max(-1.0, step))))
 
 
-@numba.njit(cache=True)
+@njit()
 def paced_bid(value_per_click: float, price: float, max_bid_micros: int) -> int:
     """int64 micros per click; a price of 0 means money is no constraint."""
     if price <= 0.0 or value_per_click >= price * max_bid_micros:

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import math
 
-import numba
+from market.compiled import njit
 
 KAPPA = 2.0
 
 
-@numba.njit(cache=True)
+@njit()
 def reservation(p_click: float, price_micros: int, kappa: float) -> int:
     """What one impression reserves: its expected charge times kappa, rounded up."""
     return math.ceil(kappa * p_click * price_micros)
 
 
-@numba.njit(cache=True)
+@njit()
 def free_micros(total_cap: int, day_cap: int, posted: int, posted_day: int, reserved: int, reserved_day: int) -> int:
     """What may still be reserved now: the smaller room under the two caps; negative when reserves exceed it."""
     return min(total_cap - posted - reserved, day_cap - posted_day - reserved_day)
 
 
-@numba.njit(cache=True)
+@njit()
 def postable(price_micros: int, total_cap: int, day_cap: int, posted: int, posted_day: int) -> int:
     """What a valid click of this price is billed: partial when it is the last one, 0 when a cap is reached."""
     return max(0, min(price_micros, min(total_cap - posted, day_cap - posted_day)))

@@ -150,12 +150,15 @@ class Marketplace:
         people, seen = self._learned.seekers_by_occupation, self._learned.model.seen
         by_title: dict[str, list[int]] = {}  # several codes may bear one title; a manager reads titles
         for o in np.argsort(-lift, kind="stable").tolist():
-            if seen[o] and len(by_title) <= SHOWN:
-                by_title.setdefault(in_words(f"occupation={self._taxonomy.codes[o]}", self._taxonomy), []).append(o)
-        moves = self._learned.model.transitions[:, occupation]
+            words = in_words(f"occupation={self._taxonomy.codes[o]}", self._taxonomy)
+            if seen[o] and (words in by_title or len(by_title) < SHOWN):
+                by_title.setdefault(words, []).append(o)
+        # hires into the job's segment: its occupation, or with too few hires there what it backs off to
+        segment = self._learned.segments.of_occupation
+        moves = self._learned.model.transitions[:, segment == segment[occupation]].sum(1)
         segments = tuple(
             AudienceSegment(words, float(lift[of].max()), int(moves[of].sum()), rounded_reach(int(people[of].sum())))
-            for words, of in list(by_title.items())[:SHOWN]
+            for words, of in by_title.items()
         )
         return Audience(rounded_reach(int(people[lift > 0].sum())), segments, self._links_into(occupation))
 

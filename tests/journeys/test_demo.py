@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,9 @@ def test_a_second_run_reuses_finished_stages_and_reports_the_same(
 
 def test_the_tables_name_every_arm_and_every_stage(first: tuple[dict[str, Any], StageTimes]) -> None:
     report, times = first
-    console = Console(width=200, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    shown = io.StringIO()
+    console = Console(width=200, file=shown)
     console.print(arms_table(report))
     console.print(times_table(times))
-    shown = console.export_text()
     for name in (*report["arms"], "world", "logs", "learning", "index", "markets", "total"):
-        assert name in shown
+        assert name in shown.getvalue()

@@ -41,6 +41,8 @@ def experiment(stage_with_text: Stage) -> Results:
     """Every arm in two small markets, with a frontier, a second budget level and the placebo."""
     config = ExperimentConfig(
         arms=("attribute", "links", "graph", "random", "all", "oracle"),
+        seeds=2,
+        theta=0.2,
         thetas=(0.05, 0.5),
         budget_levels=(1.0, 0.2),
         market=MarketConfig(days=2, campaigns=40),

@@ -316,11 +316,11 @@ def test_plan_shares_that_are_no_shares_are_a_fault_of_ours() -> None:
 
 def random_market(seed: int, campaigns: int, seekers: int, visits: int, days: int, paced: bool, pricing: int) -> Small:
     rng = np.random.default_rng([seed, campaigns, seekers, visits])
-    budget = rng.integers(50, 3_000, campaigns)
+    budget = rng.integers(30, 600, campaigns)
     terms = [
         Campaign(
             int(budget[c]),
-            int(rng.integers(30, budget[c] + 30)),
+            int(rng.integers(20, budget[c] + 30)),
             int(rng.integers(20, 400)),
             int(rng.integers(1, 60)),
             int(rng.integers(1, 4)),
@@ -329,7 +329,7 @@ def random_market(seed: int, campaigns: int, seekers: int, visits: int, days: in
         for c in range(campaigns)
     ]
     pairs = [
-        Pair(s, c, *(float(x) for x in rng.uniform([0.01, 0.1, -1, 0.2, 0], [0.5, 1, 4, 1, 1]).astype(np.float32)))
+        Pair(s, c, *(float(x) for x in rng.uniform([0.01, 0.1, -1, 0.2, 0], [0.25, 1, 4, 1, 1]).astype(np.float32)))
         for s in range(seekers)
         for c in range(campaigns)
         if rng.random() < 0.8

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.experiment import AttributeScheme, ExperimentConfig, Results, Run, run_experiment
+from graph.train import TrainConfig
+from market.tables import Tables
+from sim.experiment import PERMUTED, AttributeScheme, ExperimentConfig, Results, Run, run_experiment
 from sim.loop import Outcome
 from sim.market import MarketConfig
 from sim.report import arm_summary, build_report, decomposition, frontier, headline, lifts, stack
 from sim.stage import Stage
+from targeting.learned import LearnedConfig, fit_permuted
+from tests.sim.small_world import small_logs
 
 ARM_KEYS = {
     "budget_utilization", "spend_micros", "budget_micros", "overspend_micros", "unbilled_share", "impressions",
@@ -81,6 +85,24 @@ def test_the_same_seed_gives_the_same_report_and_another_seed_another(stage: Sta
     assert json.dumps(build_report(run_experiment(stage, other), {}, 0, {})) != one
 
 
+def test_the_placebo_of_permuted_hires_is_reported_where_it_was_learned(
+    stage: Stage, experiment: Results, report: dict[str, Any]
+) -> None:
+    assert report["placebo"]["permuted_hires"] == {}
+    assert experiment.select(PERMUTED) == []
+    tables = Tables(small_logs(), stage.world.careers.taxonomy)
+    shuffled = fit_permuted(tables, stage.learned, LearnedConfig(train=TrainConfig(epochs=1)))
+    config = replace(experiment.config, arms=("graph", "random"), seeds=1, thetas=(), budget_levels=())
+    results = run_experiment(replace(stage, permuted=shuffled), config)
+    found = build_report(results, {}, 0, {})
+    assert set(found["arms"]) == {"graph", "random"}  # never in the table
+    placebo = found["placebo"]["permuted_hires"]
+    [mine], [theirs] = results.select(PERMUTED), results.select("random")
+    rate = [run.outcome.qualified.sum() / run.outcome.impressions.sum() for run in (mine, theirs)]
+    assert placebo["relative"] == pytest.approx(rate[0] / rate[1] - 1)
+    assert placebo["ci95"][0] <= placebo["relative"] <= placebo["ci95"][1]
+
+
 def test_sums_of_the_table_are_the_sums_of_the_runs(report: dict[str, Any], experiment: Results) -> None:
     for arm, row in report["arms"].items():
         runs = experiment.select(arm)
@@ -137,7 +159,7 @@ def run_of(
 
 def results_of(*runs: Run, flat_clicks: bool = False) -> Results:
     arms = tuple(dict.fromkeys(run.arm for run in runs))
-    config = ExperimentConfig(arms=arms, seeds=1, thetas=(), budget_levels=(), flat_clicks=flat_clicks)
+    config = ExperimentConfig(arms, seeds=1, theta=0.2, thetas=(), budget_levels=(), flat_clicks=flat_clicks)
     return Results(config, "digest", AttributeScheme(), list(runs), [TwoPeople()], np.zeros(0))
 
 
