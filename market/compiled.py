@@ -25,7 +25,6 @@ def source_stamp(root: Path) -> str:
 
 
 # Has to be set before the first function is decorated; every compiled function takes njit from here.
-numba.config.CACHE_DIR = str(
-    Path.home() / ".cache" / "hiregraph" / "numba" / source_stamp(Path(__file__).parent.parent)
-)
+CACHE = Path.home() / ".cache" / "hiregraph" / "numba" / source_stamp(Path(__file__).parent.parent)
+numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
 njit = partial(numba.njit, cache=True)
