@@ -117,7 +117,7 @@ def run_experiment(
                 runs.extend(
                     pool.map(
                         partial(_play, config, stage.world.behaviour, arm, score, share),
-                        _plays(config, arm, part, stage.world.behaviour),
+                        _plays(config, arm, part),
                     )
                 )
             if stage.permuted is not None:
@@ -140,16 +140,14 @@ def _permuted_run(stage: Stage, config: ExperimentConfig, market: Market, share:
     return run_arm(config, stage.world.behaviour, market, PERMUTED, score[row, occupation], config.theta, share)
 
 
-def _plays(
-    config: ExperimentConfig, arm: str, market: Market, behaviour: Behaviour
-) -> list[tuple[Market, float, bool]]:
+def _plays(config: ExperimentConfig, arm: str, market: Market) -> list[tuple[Market, float, bool]]:
     """(market, theta, flat clicks) of every run of an arm: the frontier, the grid of budgets, the placebo."""
     thetas = [config.theta] if arm == "all" else sorted({*config.thetas, config.theta})
     plays = [(market, theta, False) for theta in thetas]
     levels = [level for level in config.budget_levels if level != config.market.budget_level]
     plays += [(market.with_budget_level(level), config.theta, False) for level in levels]
     if config.flat_clicks:
-        plays.append((flat_market(market, behaviour), config.theta, True))
+        plays.append((flat_market(market), config.theta, True))
     return plays
 
 
@@ -232,14 +230,12 @@ def split_market(market: Market, part: int, parts: int) -> Market:
     return replace(market, traffic=traffic, terms=terms, supply=market.supply * mine.mean())
 
 
-def flat_market(market: Market, behaviour: Behaviour) -> Market:
-    """The placebo world where clicks do not depend on the match; everything else, estimates too, stays."""
-    flat = market.pairs.click_logit - np.float32(behaviour["click"]["match"]) * market.pairs.grade
-    organic = market.organic.click_logit - np.float32(behaviour["click"]["match"]) * market.organic.grade
+def flat_market(market: Market) -> Market:
+    """The placebo world: clicks depend on nothing that makes a job fit (grade, wage, level); all else stays."""
     return replace(
         market,
-        pairs=replace(market.pairs, click_logit=flat),
-        organic=replace(market.organic, click_logit=organic),
+        pairs=replace(market.pairs, click_logit=market.flat_pairs),
+        organic=replace(market.organic, click_logit=market.flat_organic),
     )
 
 

@@ -60,6 +60,8 @@ class Market:
     traffic: Traffic
     supply: np.ndarray  # float64[segments] promoted impressions of the whole window, counted as seen
     log_lift: np.ndarray  # float32[S, C_occ]
+    flat_pairs: np.ndarray  # click logits of pairs and of organic lists in the placebo world without any match
+    flat_organic: np.ndarray
 
     def with_budget_level(self, level: float) -> Market:
         factor = level / self.config.budget_level
@@ -113,8 +115,8 @@ def build_market(
     next_occupation = world.lives.occupation[following[seeker]]
     metro = world.lives.metro[seeker]
     terms = _terms(world, config, rng)
-    pairs, log_lift = _pairs(world, learned, examples, next_occupation, metro, seeker, terms, config.seed)
-    organic = _organic(world, config, organic_ids, next_occupation, metro, current, seeker)
+    pairs, log_lift, flat_pairs = _pairs(world, learned, examples, next_occupation, metro, seeker, terms, config.seed)
+    organic, flat_organic = _organic(world, config, organic_ids, next_occupation, metro, current, seeker)
     traffic, rate = _traffic(world, config, seeker, rng)
 
     section = world.careers.taxonomy.section[current]
@@ -131,7 +133,7 @@ def build_market(
     )
     return Market(
         config, seeker, world.lives.person[seeker], metro, examples, next_occupation, segment.astype(np.int32), names,
-        terms, pairs, organic, traffic, supply, log_lift,
+        terms, pairs, organic, traffic, supply, log_lift, flat_pairs, flat_organic,
     )  # fmt: skip
 
 
@@ -192,8 +194,8 @@ def _pairs(
     seeker: np.ndarray,
     terms: Terms,
     seed: int,
-) -> tuple[Pairs, np.ndarray]:
-    """Every pair of a seeker and a campaign in reach, estimates and truth."""
+) -> tuple[Pairs, np.ndarray, np.ndarray]:
+    """Every pair of a seeker and a campaign in reach, estimates and truth; log lift; logits without any match."""
     jobs, facts, taxonomy = world.inventory, world.facts, world.careers.taxonomy
     reach = [np.flatnonzero((jobs.metro[terms.job] == m) | jobs.remote[terms.job]) for m in range(len(world.metros))]
     campaign = np.concatenate([reach[m] for m in metro]) if len(metro) else np.empty(0, np.int64)
@@ -227,7 +229,8 @@ def _pairs(
     appeal = hash_normals(np.zeros(1, np.int64), terms.job.astype(np.int64), 2000 + seed)[0][campaign]
     logit = click_logit(world.behaviour, grade, wage_ratio, np.zeros(len(row)), gap, taste, appeal)
     p_apply = apply_probability(world.behaviour, grade, wage_ratio, gap)
-    return Pairs(start, campaign.astype(np.int32), p_click, value, logit, p_apply, grade), log_lift
+    flat = _unmatched_logit(world, taste, appeal)
+    return Pairs(start, campaign.astype(np.int32), p_click, value, logit, p_apply, grade), log_lift, flat
 
 
 def _organic(
@@ -238,7 +241,7 @@ def _organic(
     metro: np.ndarray,
     current: np.ndarray,
     seeker: np.ndarray,
-) -> OrganicLists:
+) -> tuple[OrganicLists, np.ndarray]:
     jobs, facts = world.inventory, world.facts
     ids = np.full((len(seeker), 1), -1, np.int64) if organic_ids is None else organic_ids[:, : config.organic_list]
     job = np.maximum(ids, 0)
@@ -251,7 +254,15 @@ def _organic(
     )
     appeal = hash_normals(np.zeros(1, np.int64), np.arange(len(jobs)), 2000 + config.seed)[0][job]
     logit = click_logit(world.behaviour, grade, wage_ratio, np.zeros(job.shape), gap, taste, appeal)
-    return OrganicLists(ids.astype(np.int32), logit, apply_probability(world.behaviour, grade, wage_ratio, gap), grade)
+    p_apply = apply_probability(world.behaviour, grade, wage_ratio, gap)
+    flat = _unmatched_logit(world, taste, appeal)
+    return OrganicLists(ids.astype(np.int32), logit, p_apply, grade), flat
+
+
+def _unmatched_logit(world: World, taste: np.ndarray, appeal: np.ndarray) -> np.ndarray:
+    """logit P(click | seen) if match, wage, distance and level played no part: the placebo world's."""
+    none = np.zeros(taste.shape)
+    return click_logit(world.behaviour, none, none, none, none, taste, appeal)
 
 
 def _traffic(

@@ -152,11 +152,10 @@ def test_in_a_split_experiment_arms_never_meet_the_same_person(stage: Stage) -> 
 
 def test_in_the_flat_world_the_match_is_taken_out_of_clicks_and_out_of_nothing_else(stage_with_text: Stage) -> None:
     market = stage_with_text.market(SHORT.market)
-    behaviour = stage_with_text.world.behaviour
-    flat = flat_market(market, behaviour)
+    flat = flat_market(market)
     for before, after in ((market.pairs, flat.pairs), (market.organic, flat.organic)):
-        lost = before.click_logit - after.click_logit
-        assert lost == pytest.approx(behaviour["click"]["match"] * before.grade, abs=1e-5)
+        assert np.corrcoef(before.click_logit.ravel(), before.grade.ravel())[0, 1] > 0.3
+        assert abs(np.corrcoef(after.click_logit.ravel(), after.grade.ravel())[0, 1]) < 0.1
         assert (before.p_apply == after.p_apply).all()
     assert (flat.pairs.p_click == market.pairs.p_click).all()
 
