@@ -1,0 +1,1 @@
+"""Recommendations: towers, hard filters, quality rules, one search of the index."""

@@ -1,0 +1,1 @@
+"""Campaigns: audience, plan, control, auction, ledger arithmetic, slates, and the API that serves them."""
