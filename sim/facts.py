@@ -8,7 +8,6 @@ text.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,21 +157,3 @@ def _csv(path: Path) -> pd.DataFrame:
         raise DataError(path.name, f"{path} not found", "point --data to a data directory, or use --world generated")
     text = {"occ": str, "area_code": str, "cbsa": str, "onet_code": str}
     return pd.read_csv(path, dtype=text, low_memory=False)
-
-
-def save_facts(folder: Path, facts: Facts) -> None:
-    np.savez(folder / "facts.npz", level=facts.level, wage=facts.wage)
-    content = {"titles": facts.titles, "descriptions": facts.descriptions, "mapped_by": facts.mapped_by}
-    (folder / "facts.json").write_text(json.dumps(content))
-
-
-def load_facts(folder: Path) -> Facts:
-    arrays = np.load(folder / "facts.npz", allow_pickle=False)
-    content = json.loads((folder / "facts.json").read_text())
-    return Facts(
-        tuple(tuple(variants) for variants in content["titles"]),
-        tuple(content["descriptions"]),
-        arrays["level"],
-        arrays["wage"],
-        tuple(content["mapped_by"]),
-    )
