@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -69,6 +70,9 @@ def run_demo(
                 "experiment": describe(config.experiment),
                 "inputs": input_digests(data),
                 "attribute_scheme": asdict(results.scheme),
+                "seekers": len(results.markets[0].seeker),
+                "people": len(np.unique(results.markets[0].person)),
+                "occupations_mapped_by": _mapping(prepared),
                 "hires": prepared.hires,
                 "links": len(prepared.stage.learned.links),
             }
@@ -80,6 +84,13 @@ def run_demo(
         (out / "report.json").write_text(json.dumps(report, indent=1, default=float) + "\n")
         progress.update(task, description="done", completed=100)
     return report, times
+
+
+def _mapping(prepared: Prepared) -> dict[str, float]:
+    """How the world's occupations were mapped to wages and titles, as shares of observations."""
+    world = prepared.stage.world
+    observed = np.bincount(world.careers.occupation, minlength=len(world.careers.taxonomy))
+    return {how: round(share, 3) for how, share in world.facts.mapping_shares(observed).items()}
 
 
 def _keep_artefacts(prepared: Prepared, target: Path) -> None:

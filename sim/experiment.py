@@ -120,7 +120,7 @@ def run_experiment(
                         _plays(config, arm, part),
                     )
                 )
-            if stage.permuted is not None:
+            if stage.permuted is not None and config.design == "copy":  # a split market has no part for it
                 runs.append(_permuted_run(stage, config, market, share))
     progress("done", total, total)
     exponent = float(stage.world.behaviour["examination"]["exponent"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from market.bootstrap import Estimate, bootstrap_statistic
+from market.bootstrap import Estimate, bootstrap_statistic, cluster_bootstrap, relative_lift
 from sim.experiment import BASELINE, PERMUTED, Results, Run
 
 SCHEMA = 1
@@ -130,11 +130,9 @@ def lifts(results: Results, arm: str, base: str, rng: np.random.Generator) -> di
     a, b = stack(mine), stack(theirs)
     found = {}
     for name, (top, bottom) in RATIOS.items():
-        columns = np.stack([a[top], a[bottom], b[top], b[bottom]], axis=1)
-        found[name] = _relative(bootstrap_statistic(a["cluster"], columns, _ratio_lift, rng=rng, draws=DRAWS))
+        found[name] = _relative(_lift(a, b, top, bottom, rng))
     for name in TOTALS:
-        columns = np.stack([a[name], b[name]], axis=1)
-        estimate = bootstrap_statistic(a["cluster"], columns, _total_lift, rng=rng, draws=DRAWS)
+        estimate = relative_lift(a["cluster"], a[name], b[name], rng=rng, draws=DRAWS)
         person = _by_person(results, mine, theirs, name, rng)
         found[LIFT_NAMES[name]] = _relative(_wider(estimate, person))
     return found
@@ -246,8 +244,7 @@ def decomposition(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[st
 def permuted_hires(results: Results, rng: np.random.Generator) -> dict[str, Any]:
     """Placebo: qualified applications per impression with a network of shuffled hires, against random's."""
     a, b = stack(results.select(PERMUTED)), stack(results.select("random"))
-    columns = np.stack([a["qualified"], a["impressions"], b["qualified"], b["impressions"]], axis=1)
-    rate = bootstrap_statistic(a["cluster"], columns, _ratio_lift, rng=rng, draws=DRAWS)
+    rate = _lift(a, b, "qualified", "impressions", rng)
     metric = "qualified applications per impression, graph on permuted hires vs random"
     return {"metric": metric, "relative": rate.value, "ci95": _pair(rate)}
 
@@ -256,8 +253,7 @@ def flat_clicks(results: Results, rng: np.random.Generator) -> dict[str, Any]:
     """Placebo: in a world where clicks ignore the match, the network's spend over that of random at the same reach."""
     mine, theirs = results.select("graph", flat_clicks=True), results.select("random", flat_clicks=True)
     a, b = stack(mine), stack(theirs)
-    columns = np.stack([a["clicks"], a["impressions"], b["clicks"], b["impressions"]], axis=1)
-    rate = bootstrap_statistic(a["cluster"], columns, _ratio_lift, rng=rng, draws=DRAWS)
+    rate = _lift(a, b, "clicks", "impressions", rng)
     return {"metric": "click_rate, graph vs random", "relative": rate.value, "ci95": _pair(rate)}
 
 
@@ -283,7 +279,7 @@ def _by_person(
     person = np.concatenate([market.person for market in results.markets])
     a = np.concatenate([getattr(run.outcome, field) for run in mine]).astype(float)
     b = np.concatenate([getattr(run.outcome, field) for run in theirs]).astype(float)
-    return bootstrap_statistic(person, np.stack([a, b], axis=1), _total_lift, rng=rng, draws=DRAWS)
+    return relative_lift(person, a, b, rng=rng, draws=DRAWS)
 
 
 def _cost(data: dict[str, np.ndarray]) -> float | None:
@@ -293,22 +289,14 @@ def _cost(data: dict[str, np.ndarray]) -> float | None:
 
 
 def _ratio(data: dict[str, np.ndarray], top: str, bottom: str, rng: np.random.Generator) -> Estimate:
-    columns = np.stack([data[top], data[bottom]], axis=1)
-    return bootstrap_statistic(data["cluster"], columns, _total_ratio, rng=rng, draws=DRAWS)
+    return cluster_bootstrap(data["cluster"], data[top], data[bottom], rng=rng, draws=DRAWS)
 
 
-def _total_ratio(sums: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
-
-
-def _total_lift(sums: np.ndarray) -> np.ndarray:
-    return _total_ratio(sums) - 1
-
-
-def _ratio_lift(sums: np.ndarray) -> np.ndarray:
-    mine, theirs = _total_ratio(sums[:, :2]), _total_ratio(sums[:, 2:])
-    return _total_ratio(np.stack([mine, theirs], axis=1)) - 1
+def _lift(
+    a: dict[str, np.ndarray], b: dict[str, np.ndarray], top: str, bottom: str, rng: np.random.Generator
+) -> Estimate:
+    """Relative difference of the ratio top / bottom, paired by campaign."""
+    return relative_lift(a["cluster"], a[top], b[top], a[bottom], b[bottom], rng=rng, draws=DRAWS)
 
 
 def _wider(one: Estimate, other: Estimate | None) -> Estimate:
