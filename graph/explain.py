@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from graph.affinity import Affinity
+from graph.attributes import job_attributes, job_in_words, seeker_attributes, seeker_in_words
 from graph.bipartite import Examples, latest_of_careers
-from graph.links import LinkSet, job_attributes, seeker_attributes
+from graph.links import LinkSet
 from graph.model import HireModel
 from market.careers import Careers
 from market.taxonomy import Taxonomy
@@ -50,32 +51,18 @@ def explain(model: HireModel, links: LinkSet, careers: Careers, person_id: str, 
 
 def shared_links(links: LinkSet, example: Examples, occupation: int, taxonomy: Taxonomy) -> list[dict[str, Any]]:
     """The links a seeker and an occupation share, best first, with their attributes in words."""
-    mine = set(seeker_attributes(example, taxonomy)[0])
-    theirs = set(job_attributes(occupation, taxonomy))
     return [
         {
             "link_id": links.link_ids[i],
-            "seeker": links.seeker[i],
-            "job": links.job[i],
+            "seeker": list(links.seeker[i]),
+            "job": list(links.job[i]),
             "weight": float(links.weight[i]),
             "hires": int(links.hires[i]),
             "no_hires": int(links.no_hires[i]),
-            "words": f"{in_words(links.seeker[i], taxonomy)} -> {in_words(links.job[i], taxonomy)}",
+            "words": f"{seeker_in_words(links.seeker[i], taxonomy)} -> {job_in_words(links.job[i], taxonomy)}",
         }
-        for i in range(len(links))
-        if links.seeker[i] in mine and links.job[i] in theirs
+        for i in links.between(seeker_attributes(example, taxonomy)[0], job_attributes(occupation, taxonomy))
     ]
-
-
-def in_words(attribute: str, taxonomy: Taxonomy) -> str:
-    """ "occupation=313" -> "works as Secretaries"."""
-    kind, equals, value = attribute.partition("=")
-    if kind in ("occupation", "past_occupation"):
-        title = taxonomy.titles[taxonomy.position[value]] if value in taxonomy.position else value
-        return f"{'worked' if kind == 'past_occupation' else 'works'} as {title}"
-    if kind == "education":
-        return f"{value.replace('<=', 'at most ').replace('>', 'more than ')} years of schooling"
-    return f"{kind} {value}" if equals else attribute
 
 
 def _nearest_hires(careers: Careers, person: int, target: int) -> dict[str, Any]:

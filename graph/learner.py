@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from graph.bipartite import examples_from_careers
-from graph.links import LinkConfig, LinkSet, mine_links
+from graph.links import LinkSet
+from graph.mining import LinkConfig, mine_links
 from graph.model import HireModel
 from graph.train import TrainConfig, fit
 from market.careers import Careers

@@ -1,238 +1,124 @@
-"""First-order links: which seeker attribute goes with which job attribute, counted in hires and in pairs without hire.
+"""Links: who is hired where, in conjunctions of attributes that people can read, edit and veto.
 
-A link pairs one seeker attribute value with one job attribute value (a "meta link" of Shen et al. 2024, arXiv
-2402.13435). Kept by support (hires >= 3 and hires >= reweighted pairs without hire); weighed by a logistic regression
-with an L1 penalty over all surviving links, or by the smoothed ratio of counts. The sum of the weights of the links a
-seeker and a job share is the log odds of a hire against a random open job: what the index sums as boosts.
+A link joins a set of seeker attribute values with a set of job attribute values (Shen et al., Learning to Retrieve for
+Job Matching, arXiv 2402.13435). It fires on a pair when the seeker has all of the one and the job all of the other. A
+`LinkSet` is what mining leaves: each link with its weight and the hires behind it. A job carries one index term
+`link=ID` for every link whose job side it covers; a seeker asks for the ids of the links whose seeker side it covers.
+With logistic weights, the sum of the weights of the links that fire is the log odds of a hire against a random pair.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import scipy.sparse as sp
-from sklearn.linear_model import LogisticRegression
 
-from graph.bipartite import Examples
+from graph.subsets import SubsetIndex
 from market.artefacts import open_artefact, writing
-from market.errors import ConfigError, DataError
-from market.taxonomy import Taxonomy
+from market.errors import DataError
 
-FORMAT = 1
-TEMPLATES = (
-    ("occupation", "occupation"),
-    ("past_occupation", "occupation"),
-    ("section", "occupation"),
-    ("occupation", "section"),
-    ("past_occupation", "section"),
-    ("section", "section"),
-    ("major", "major"),
-    ("education", "section"),
-)
-EDUCATION_BANDS = (8, 11, 12, 15, 16)  # upper edges, years of schooling
-
-
-@dataclass(frozen=True)
-class LinkConfig:
-    """no_hires_per_hire pairs are sampled per hire from the occupations of open jobs; they count 1/that in support."""
-
-    no_hires_per_hire: int = 5
-    minimum_hires: int = 3
-    quality: Literal["logistic", "ratio"] = "logistic"
-    inverse_penalty: float = 1.0  # C of the L1 logistic regression: smaller keeps fewer links
-    past_items: int = 4
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.no_hires_per_hire < 1 or self.minimum_hires < 1 or self.inverse_penalty <= 0:
-            raise ConfigError("no_hires_per_hire and minimum_hires must be at least 1, inverse_penalty above 0")
-        if self.quality not in ("logistic", "ratio"):
-            raise ConfigError(f"link quality {self.quality!r} is unknown; use logistic or ratio")
+FORMAT = 2  # format 1 held one attribute a side, as text
+Conjunction = tuple[str, ...]  # attributes `kind=value`, sorted, each once
 
 
 @dataclass(frozen=True)
 class LinkSet:
-    """L links, best weight first. seeker and job are `attribute=value`; hires, no_hires are counts of pairs."""
+    """L links, best weight first. seeker and job: conjunctions; hires, no_hires int64[L]: pairs on which a link fires.
+
+    weight float64[L]; source: where the pairs without hire came from and how many a hire, in words.
+    """
 
     link_ids: tuple[str, ...]
-    seeker: tuple[str, ...]
-    job: tuple[str, ...]
+    seeker: tuple[Conjunction, ...]
+    job: tuple[Conjunction, ...]
     weight: np.ndarray
     hires: np.ndarray
     no_hires: np.ndarray
+    intercept: float = 0.0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("seeker", "job", "weight", "hires", "no_hires"):
+            if len(getattr(self, name)) != len(self.link_ids):
+                raise DataError("links", f"{len(getattr(self, name))} entries of {name}, {len(self)} ids", "align them")
 
     def __len__(self) -> int:
         return len(self.link_ids)
 
-    def by_seeker(self) -> dict[str, list[int]]:
-        """Seeker attribute -> positions of its links, best first."""
-        found: dict[str, list[int]] = {}
-        for position, attribute in enumerate(self.seeker):
-            found.setdefault(attribute, []).append(position)
-        return found
+    @cached_property
+    def position(self) -> dict[str, int]:
+        return {found: position for position, found in enumerate(self.link_ids)}
 
-    def terms_of_job(self, attributes: Sequence[str]) -> list[str]:
+    @cached_property
+    def _seeker_side(self) -> SubsetIndex:
+        return SubsetIndex(self.seeker)
+
+    @cached_property
+    def _job_side(self) -> SubsetIndex:
+        return SubsetIndex(self.job)
+
+    def of_seeker(self, attributes: Iterable[str]) -> list[int]:
+        """Positions of the links whose seeker side a seeker with these attributes covers, best first."""
+        return self._seeker_side.covered_by(attributes)
+
+    def of_job(self, attributes: Iterable[str]) -> list[int]:
+        """Positions of the links whose job side a job with these attributes covers, best first."""
+        return self._job_side.covered_by(attributes)
+
+    def between(self, seeker: Iterable[str], job: Iterable[str]) -> list[int]:
+        """Positions of the links that fire on a pair, best first."""
+        return sorted(set(self.of_seeker(seeker)) & set(self.of_job(job)))
+
+    def terms_of_job(self, attributes: Iterable[str]) -> list[str]:
         """Index terms `link=ID` of a job with these attributes."""
-        wanted = set(attributes)
-        return [f"link={self.link_ids[i]}" for i, attribute in enumerate(self.job) if attribute in wanted]
+        return [f"link={self.link_ids[i]}" for i in self.of_job(attributes)]
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> LinkSet:
+        """The links at these positions, in this order."""
+        rows = np.asarray(rows, np.int64)
+        text = (tuple(column[i] for i in rows.tolist()) for column in (self.link_ids, self.seeker, self.job))
+        return LinkSet(*text, self.weight[rows], self.hires[rows], self.no_hires[rows], self.intercept, self.source)
 
     def save(self, folder: Path) -> None:
-        columns = {name: list(getattr(self, name)) for name in ("link_ids", "seeker", "job")}
-        numbers = {name: np.asarray(getattr(self, name)) for name in ("weight", "hires", "no_hires")}
+        columns = {name: [list(found) for found in getattr(self, name)] for name in ("seeker", "job")}
+        texts = pa.list_(pa.string())
+        arrays = {"link_ids": pa.array(list(self.link_ids), pa.string())}
+        arrays |= {name: pa.array(found, texts) for name, found in columns.items()}
+        arrays |= {name: pa.array(np.asarray(getattr(self, name))) for name in ("weight", "hires", "no_hires")}
         with writing(folder, "link-set", FORMAT) as scratch:
-            pq.write_table(pa.table({**columns, **numbers}), scratch / "links.parquet")
+            pq.write_table(pa.table(arrays), scratch / "links.parquet")
+            (scratch / "links.json").write_text(json.dumps({"intercept": self.intercept, "source": self.source}))
 
     @classmethod
     def load(cls, folder: Path) -> LinkSet:
-        open_artefact(folder, "link-set", (FORMAT,))
+        """Read an artefact of this or an earlier format; ArtefactError if it is damaged or of a later one."""
+        manifest = open_artefact(folder, "link-set", (1, FORMAT))
         table = pq.read_table(Path(folder) / "links.parquet")
-        text = {name: tuple(table[name].to_pylist()) for name in ("link_ids", "seeker", "job")}
         numbers = {name: table[name].to_numpy() for name in ("weight", "hires", "no_hires")}
-        return cls(**text, **numbers)
+        ids = tuple(table["link_ids"].to_pylist())
+        if manifest.format == 1:
+            sides = {name: tuple((found,) for found in table[name].to_pylist()) for name in ("seeker", "job")}
+            return cls(ids, **sides, **numbers)
+        sides = {name: tuple(tuple(found) for found in table[name].to_pylist()) for name in ("seeker", "job")}
+        about = json.loads((Path(folder) / "links.json").read_text())
+        return cls(ids, **sides, **numbers, intercept=float(about["intercept"]), source=str(about["source"]))
 
 
-def education_band(years: float) -> str | None:
-    """The value of the attribute `education`, such as "<=12" or ">16"; None when unknown."""
-    if not np.isfinite(years):
-        return None
-    top = next((edge for edge in EDUCATION_BANDS if years <= edge), None)
-    return f"<={top}" if top is not None else f">{EDUCATION_BANDS[-1]}"
+def conjunction(attributes: Iterable[str]) -> Conjunction:
+    """The canonical form of a set of attributes: sorted, each once."""
+    return tuple(sorted(set(attributes)))
 
 
-def seeker_attributes(examples: Examples, taxonomy: Taxonomy, past_items: int = 4) -> list[list[str]]:
-    """Per example the attributes links may use, as `attribute=value`; never a protected one."""
-    found = []
-    current = examples.current
-    for i in range(len(examples)):
-        attributes = []
-        if 0 <= current[i] < len(taxonomy):
-            o = int(current[i])
-            attributes = [
-                f"occupation={taxonomy.codes[o]}",
-                f"section={taxonomy.section_names[taxonomy.section[o]]}",
-                f"major={taxonomy.major_names[taxonomy.major[o]]}",
-            ]
-            past = examples.item_occupation[
-                max(examples.start[i], examples.stop[i] - 1 - past_items) : examples.stop[i] - 1
-            ]
-            attributes += [
-                f"past_occupation={taxonomy.codes[p]}"
-                for p in sorted(set(past.tolist()))
-                if p != o and p < len(taxonomy)
-            ]
-        band = education_band(float(examples.education_years[i]))
-        if band is not None:
-            attributes.append(f"education={band}")
-        found.append(attributes)
-    return found
-
-
-def job_attributes(occupation: int, taxonomy: Taxonomy) -> list[str]:
-    return [
-        f"occupation={taxonomy.codes[occupation]}",
-        f"section={taxonomy.section_names[taxonomy.section[occupation]]}",
-        f"major={taxonomy.major_names[taxonomy.major[occupation]]}",
-    ]
-
-
-def link_id(seeker: str, job: str) -> str:
+def link_id(seeker: Iterable[str], job: Iterable[str]) -> str:
     """Stable id of a link: the same attributes give the same id after every re-fit, so human edits survive."""
-    return hashlib.sha256(json.dumps([seeker, job]).encode()).hexdigest()[:12]
-
-
-def mine_links(
-    examples: Examples,
-    taxonomy: Taxonomy,
-    open_jobs: np.ndarray,
-    config: LinkConfig = LinkConfig(),
-    not_hired: Examples | None = None,
-) -> LinkSet:
-    """Count, keep and weigh links. open_jobs float[C]: share of open jobs per occupation, the source of sampled pairs
-    without hire; `not_hired`: applications that ended without hire, target = the job's occupation."""
-    examples = examples.take(examples.target >= 0)
-    if not len(examples):
-        raise DataError("hires", "no hire to learn links from", "confirm hires first")
-    rng = np.random.default_rng([config.seed, 31])
-    per = config.no_hires_per_hire
-    attributes = seeker_attributes(examples, taxonomy, config.past_items)
-    jobs = [job_attributes(o, taxonomy) for o in range(len(taxonomy))]
-    sampled = rng.choice(len(taxonomy), (len(examples), per), p=open_jobs / open_jobs.sum())
-
-    seekers = [*attributes, *(a for a in attributes for _ in range(per))]
-    occupation = np.concatenate([examples.target, sampled.ravel()])
-    weight = np.concatenate([np.ones(len(examples)), np.full(sampled.size, 1 / per)])
-    if not_hired is not None and len(not_hired):
-        seekers += seeker_attributes(not_hired, taxonomy, config.past_items)
-        occupation = np.concatenate([occupation, not_hired.target])
-        weight = np.concatenate([weight, np.full(len(not_hired), 1 / per)])
-    hired = np.zeros(len(occupation), bool)
-    hired[: len(examples)] = True
-
-    fires, names = _design(seekers, occupation, jobs)
-    hires = np.asarray(fires[hired].sum(0)).ravel()
-    no_hires = np.asarray(fires[~hired].sum(0)).ravel()
-    keep = np.flatnonzero((hires >= config.minimum_hires) & (hires >= no_hires / per))
-    if not len(keep):
-        empty = np.empty(0)
-        return LinkSet((), (), (), empty, empty.astype(np.int64), empty.astype(np.int64))
-    quality = _quality(fires[:, keep], hired, weight, hires[keep], no_hires[keep], config)
-    order = [i for i in np.lexsort((keep, -quality)) if quality[i] > 0]
-    pairs = [names[keep[i]] for i in order]
-    return LinkSet(
-        tuple(link_id(*pair) for pair in pairs),
-        tuple(pair[0] for pair in pairs),
-        tuple(pair[1] for pair in pairs),
-        quality[order],
-        hires[keep[order]].astype(np.int64),
-        no_hires[keep[order]].astype(np.int64),
-    )
-
-
-def _design(
-    seekers: list[list[str]], occupation: np.ndarray, jobs: list[list[str]]
-) -> tuple[sp.csr_matrix, list[tuple[str, str]]]:
-    """Sparse [pairs, links] of which link fires on which pair; columns in the order first seen."""
-    allowed = set(TEMPLATES)
-    column: dict[tuple[str, str], int] = {}
-    indices: list[int] = []
-    indptr = [0]
-    known: dict[tuple[str, int], list[int]] = {}
-    for attributes, job in zip(seekers, occupation.tolist(), strict=True):
-        for attribute in attributes:
-            key = (attribute, job)
-            if key not in known:
-                kind = attribute.split("=", 1)[0]
-                known[key] = [
-                    column.setdefault((attribute, other), len(column))
-                    for other in jobs[job]
-                    if (kind, other.split("=", 1)[0]) in allowed
-                ]
-            indices.extend(known[key])
-        indptr.append(len(indices))
-    ones = np.ones(len(indices), np.float32)
-    return sp.csr_matrix((ones, indices, indptr), (len(occupation), len(column))), list(column)
-
-
-def _quality(
-    fires: sp.csr_matrix,
-    hired: np.ndarray,
-    weight: np.ndarray,
-    hires: np.ndarray,
-    no_hires: np.ndarray,
-    config: LinkConfig,
-) -> np.ndarray:
-    if config.quality == "ratio":
-        return np.log((hires + 1) / (no_hires / config.no_hires_per_hire + 1))
-    solver = LogisticRegression(
-        l1_ratio=1.0, C=config.inverse_penalty, solver="liblinear", max_iter=200, tol=1e-3, random_state=config.seed
-    )
-    solver.fit(fires, hired, sample_weight=weight)
-    return np.asarray(solver.coef_[0])
+    sides = [list(conjunction(side)) for side in (seeker, job)]
+    if all(len(side) == 1 for side in sides):
+        sides = [side[0] for side in sides]  # type: ignore[misc]  # as in format 1, whose ids people may have edited
+    return hashlib.sha256(json.dumps(sides).encode()).hexdigest()[:12]

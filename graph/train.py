@@ -58,22 +58,32 @@ def decay_for(instances: int, config: TrainConfig) -> float:
 
 
 def fit(
-    examples: Examples, taxonomy: Taxonomy, config: TrainConfig | None = None, *, progress: Progress | None = None
+    examples: Examples,
+    taxonomy: Taxonomy,
+    config: TrainConfig | None = None,
+    *,
+    progress: Progress | None = None,
+    weights: np.ndarray | None = None,
 ) -> HireModel:
     """A HireModel from instances with known outcomes. The same seed gives the same bytes on one machine.
+
+    weights float[n], one per instance, finite and at least 0, else DataError: what an instance's loss counts, scaled to
+    a mean of 1; None counts all alike. The counts of the model and the calibrators never look at them.
 
     Runs on one thread: the batches are small, so more threads cost more than they bring on a busy machine, and sums
     come out in one order.
     """
     config = config or TrainConfig()
     segments = len(taxonomy)
-    examples = examples.take(examples.target >= 0)
+    known_outcome = examples.target >= 0
+    weights = None if weights is None else _relative(weights, known_outcome)
+    examples = examples.take(known_outcome)
     if not examples.changed.any():
         raise DataError("examples", "no outcome differs from the current occupation", "give more careers or logs")
     if examples.target.max() >= segments or examples.item_occupation.max(initial=0) >= segments:
         raise DataError("examples", f"an occupation outside the {segments} of {taxonomy.scheme}", "use one taxonomy")
-    train, held_out = _split(examples, config)
-    years = np.floor(train.year)
+    train, held_out = _split(Weighted(examples, weights), config)
+    years = np.floor(train.examples.year)
     widths = replace(config.model, periods=int(years.max() - years.min()) + 1)
 
     members, scores, stays = [], 0.0, 0.0
@@ -81,7 +91,7 @@ def fit(
         for number in range(config.members):
             member = _fit_member(train, held_out, taxonomy, widths, config, number, progress)
             members.append(member)
-            change, stay = _predict(member, held_out, segments)
+            change, stay = _predict(member, held_out.examples, segments)
             scores, stays = scores + change / config.members, stays + stay / config.members
 
     transitions = np.zeros((segments, segments))
@@ -89,7 +99,7 @@ def fit(
     np.add.at(transitions, (examples.current[known], examples.target[known]), 1)
     seen = np.zeros(segments, bool)
     seen[examples.item_occupation] = seen[examples.target] = True
-    calibrators = _calibrate(held_out, scores, stays, config)
+    calibrators = _calibrate(held_out.examples, scores, stays, config)
     return HireModel(
         taxonomy=taxonomy,
         config=widths,
@@ -99,13 +109,31 @@ def fit(
         seen=seen,
         calibrators=calibrators,
         training=asdict(config),
-        metrics={"instances": len(examples), "changes": int(examples.changed.sum()), "held_out": len(held_out)},
+        metrics={
+            "instances": len(examples),
+            "changes": int(examples.changed.sum()),
+            "held_out": len(held_out.examples),
+        },
     )
 
 
+@dataclass(frozen=True)
+class Weighted:
+    """Instances, and float32[n] how much the loss of each counts; None: all alike."""
+
+    examples: Examples
+    weights: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def take(self, rows: np.ndarray) -> Weighted:
+        return Weighted(self.examples.take(rows), None if self.weights is None else self.weights[rows])
+
+
 def _fit_member(
-    train: Examples,
-    held_out: Examples,
+    train: Weighted,
+    held_out: Weighted,
     taxonomy: Taxonomy,
     widths: ModelConfig,
     config: TrainConfig,
@@ -115,7 +143,7 @@ def _fit_member(
     rng = np.random.default_rng([config.seed, number])
     torch.manual_seed(int(rng.integers(2**31)))
     net = HireGNN(taxonomy, widths)
-    _start_from_data(net, train)
+    _start_from_data(net, train.examples)
     tables = [p for p in net.parameters() if p.ndim > 1]
     free = [p for name, p in net.named_parameters() if p.ndim == 1 and name != "copy"]
     groups = [
@@ -133,8 +161,9 @@ def _fit_member(
         net.train()
         order = rng.permutation(len(train))
         for begin in range(0, len(train), config.batch):
-            batch = _forget(train.take(order[begin : begin + config.batch]), rng, config)
-            data = _hide_items(hetero_data(batch, len(taxonomy)), rng, config.forget_item)
+            chosen = train.take(order[begin : begin + config.batch])
+            batch = Weighted(_forget(chosen.examples, rng, config), chosen.weights)
+            data = _hide_items(hetero_data(batch.examples, len(taxonomy)), rng, config.forget_item)
             loss = _loss(*net.change_scores(data), batch, config.stay_weight)
             optimizer.zero_grad()
             loss.backward()
@@ -161,14 +190,36 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _loss(scores: torch.Tensor, stay: torch.Tensor, batch: Examples, stay_weight: float) -> torch.Tensor:
+def _loss(scores: torch.Tensor, stay: torch.Tensor, batch: Weighted, stay_weight: float) -> torch.Tensor:
     """Mean cross entropy over the changes + stay_weight * mean binary cross entropy over those with a history."""
-    changed = torch.from_numpy(batch.changed)
-    target = torch.from_numpy(batch.target.astype(np.int64))
-    change = F.cross_entropy(scores[changed], target[changed], reduction="sum") / max(int(changed.sum()), 1)
-    has = torch.from_numpy(batch.lengths > 0)
-    staying = F.binary_cross_entropy_with_logits(stay[has], (~changed[has]).float(), reduction="sum")
-    return change + stay_weight * staying / max(int(has.sum()), 1)
+    examples, weights = batch.examples, batch.weights
+    changed = torch.from_numpy(examples.changed)
+    has = torch.from_numpy(examples.lengths > 0)
+    target = torch.from_numpy(examples.target.astype(np.int64))
+    if weights is None:
+        change = F.cross_entropy(scores[changed], target[changed], reduction="sum")
+        staying = F.binary_cross_entropy_with_logits(stay[has], (~changed[has]).float(), reduction="sum")
+    else:
+        weight = torch.from_numpy(weights)
+        change = weight[changed] @ F.cross_entropy(scores[changed], target[changed], reduction="none")
+        staying = F.binary_cross_entropy_with_logits(stay[has], (~changed[has]).float(), weight[has], reduction="sum")
+    # Divided by the number, not by the sum of the weights: a batch of little weight moves the network little.
+    return change / max(int(changed.sum()), 1) + stay_weight * staying / max(int(has.sum()), 1)
+
+
+def _relative(weights: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """float32: the weights of the used instances, scaled to a mean of 1; DataError if they can not be weights."""
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != used.shape:
+        raise DataError("weights", f"shape {weights.shape} for {len(used)} instances", "give one weight an instance")
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError("weights", f"{weights[row]} is no weight", "give finite numbers from 0", row)
+    weights = weights[used]
+    if not weights.sum() > 0:
+        raise DataError("weights", "they sum to 0", "give at least one instance with a known outcome a weight")
+    return (weights / weights.mean()).astype(np.float32)
 
 
 def _start_from_data(net: HireGNN, train: Examples) -> None:
@@ -200,16 +251,17 @@ def _hide_items(data: HeteroData, rng: np.random.Generator, chance: float) -> He
     return data
 
 
-def _split(examples: Examples, config: TrainConfig) -> tuple[Examples, Examples]:
+def _split(instances: Weighted, config: TrainConfig) -> tuple[Weighted, Weighted]:
     """(training, held-out) instances; a person is wholly in one of them."""
-    persons = np.unique(examples.person)
+    person = instances.examples.person
+    persons = np.unique(person)
     held = np.random.default_rng([config.seed, 2**20]).permutation(persons)[
         : int(len(persons) * config.validation_share)
     ]
-    out = np.isin(examples.person, held)
-    if examples.take(out).changed.sum() < config.smallest_validation:
-        return examples, examples.take(slice(0, 0))
-    return examples.take(~out), examples.take(out)
+    out = np.isin(person, held)
+    if instances.examples.take(out).changed.sum() < config.smallest_validation:
+        return instances, instances.take(slice(0, 0))
+    return instances.take(~out), instances.take(out)
 
 
 def _predict(net: HireGNN, examples: Examples, segments: int) -> tuple[np.ndarray, np.ndarray]:
@@ -221,10 +273,10 @@ def _predict(net: HireGNN, examples: Examples, segments: int) -> tuple[np.ndarra
     return torch.cat([scores for scores, _ in answers]).numpy(), torch.cat([stay for _, stay in answers]).numpy()
 
 
-def _held_out_loss(net: HireGNN, held_out: Examples, segments: int, config: TrainConfig) -> float:
+def _held_out_loss(net: HireGNN, held_out: Weighted, segments: int, config: TrainConfig) -> float:
     if not len(held_out):
         return 0.0
-    scores, stay = map(torch.from_numpy, _predict(net, held_out, segments))
+    scores, stay = map(torch.from_numpy, _predict(net, held_out.examples, segments))
     return float(_loss(scores, stay, held_out, config.stay_weight))
 
 

@@ -113,6 +113,7 @@ def links(
 
     Example: hiregraph graph links --model out/model --seeker-attribute occupation=313 --top 10
     """
+    from graph.attributes import job_in_words, seeker_in_words
     from graph.links import LinkSet
     from graph.model import HireModel
 
@@ -120,20 +121,21 @@ def links(
         raise ConfigError(f"--top is {top}, expected at least 1")
     found = LinkSet.load(_part(model, "links"))
     taxonomy = HireModel.load(_part(model, "model")).taxonomy
-    rows = []
+    rows, words = [], []
     for i in range(len(found)):
-        if not (_matches(found.seeker[i], seeker_attribute) and _matches(found.job[i], job_attribute)):
+        if not (_has(found.seeker[i], seeker_attribute) and _has(found.job[i], job_attribute)):
             continue
         rows.append(
             {
                 "link_id": found.link_ids[i],
-                "seeker": _attribute(found.seeker[i], taxonomy),
-                "job": _attribute(found.job[i], taxonomy),
+                "seeker": _values(found.seeker[i]),
+                "job": _values(found.job[i]),
                 "weight": round(float(found.weight[i]), 4),
                 "hires": int(found.hires[i]),
                 "no_hires": int(found.no_hires[i]),
             }
         )
+        words.append((seeker_in_words(found.seeker[i], taxonomy), job_in_words(found.job[i], taxonomy)))
         if len(rows) == top:
             break
     if as_json:
@@ -142,9 +144,9 @@ def links(
     table = Table()
     for name in ("link", "seeker", "job", "weight", "hires", "no hires"):
         table.add_column(name, justify="left" if name in ("link", "seeker", "job") else "right")
-    for row in rows:
+    for row, sides in zip(rows, words, strict=True):
         shown = (f"{row['weight']:.2f}", str(row["hires"]), str(row["no_hires"]))
-        table.add_row(str(row["link_id"]), _words(row["seeker"]), _words(row["job"]), *shown)
+        table.add_row(str(row["link_id"]), *sides, *shown)
     Console().print(table)
 
 
@@ -177,20 +179,17 @@ def _part(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def _matches(attribute: str, wanted: str | None) -> bool:
-    return wanted is None or attribute == wanted or attribute.split("=", 1)[0] == wanted
+def _has(attributes: tuple[str, ...], wanted: str | None) -> bool:
+    return wanted is None or any(wanted in (found, found.split("=", 1)[0]) for found in attributes)
 
 
-def _attribute(attribute: str, taxonomy: Any) -> dict[str, str]:
-    kind, _, value = attribute.partition("=")
-    found = {"attribute": kind, "value": value} if _ else {"attribute": "education", "value": attribute}
-    if kind in ("occupation", "past_occupation") and value in taxonomy.position:
-        found["title"] = taxonomy.titles[taxonomy.position[value]]
+def _values(attributes: tuple[str, ...]) -> dict[str, list[str]]:
+    """{"occupation": ["313"], "past_occupation": ["379", "385"]}: every kind with its values."""
+    found: dict[str, list[str]] = {}
+    for attribute in attributes:
+        kind, _, value = attribute.partition("=")
+        found.setdefault(kind, []).append(value)
     return found
-
-
-def _words(attribute: dict[str, str]) -> str:
-    return f"{attribute['attribute'].replace('_', ' ')}: {attribute.get('title', attribute['value'])}"
 
 
 def _answer(summary: dict[str, Any], as_json: bool) -> None:

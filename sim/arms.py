@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpu_index import Clause, Index
-from graph.links import seeker_attributes
+from graph.attributes import seeker_attributes
 from market.errors import ConfigError
 from market.taxonomy import Taxonomy
 from sim.behaviour import hash_uniform
@@ -120,11 +120,10 @@ def mark_live(index: Index, world: World, learned: Learned, market: Market, vect
 
 
 def link_queries(market: Market, learned: Learned, taxonomy: Taxonomy) -> list[Query]:
-    by_seeker = learned.links.by_seeker()
     ids, weight = learned.links.link_ids, learned.links.weight
     queries = []
     for attributes in seeker_attributes(market.examples, taxonomy):
-        boosts = {f"link={ids[i]}": float(weight[i]) for a in attributes for i in by_seeker.get(a, ())}
+        boosts = {f"link={ids[i]}": float(weight[i]) for i in learned.links.of_seeker(attributes)}
         queries.append(Query(boosts, tuple(boosts)))
     return queries
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graph.explain import in_words
-from graph.links import job_attributes
+from graph.attributes import job_attributes, job_in_words, seeker_in_words
 from market.taxonomy import Taxonomy
 from sim.experiment import BASELINE, Results
 from sim.market import Market
@@ -316,12 +315,11 @@ def _audience(stage: Stage, market: Market, why: str, campaign: int, currency: s
     reached = np.repeat(np.arange(len(market.seeker)), np.diff(market.pairs.start))[market.pairs.campaign == campaign]
     people = len(np.unique(market.person[reached]))
     links = learned.links
-    attributes = set(job_attributes(occupation, taxonomy))
-    aimed = [i for i in range(len(links)) if links.job[i] in attributes][:SHOWN]
+    aimed = links.of_job(job_attributes(occupation, taxonomy))[:SHOWN]
     link_rows = [
         [
-            escape(_seeker_words(links.seeker[i], taxonomy)),
-            escape(_job_words(links.job[i], taxonomy)),
+            escape(seeker_in_words(links.seeker[i], taxonomy)),
+            escape(job_in_words(links.job[i], taxonomy)),
             f"{links.weight[i]:+.2f}",
             f"{links.hires[i]:,}",
         ]
@@ -382,18 +380,6 @@ def _pool_small(group: np.ndarray, person: np.ndarray, pool: np.ndarray) -> None
     names, people = np.unique(pairs[0], return_counts=True)
     small = np.isin(group, names[people < SMALLEST_GROUP]) & (group >= 0)
     group[small] = pool[small]
-
-
-def _seeker_words(attribute: str, taxonomy: Taxonomy) -> str:
-    words = in_words(attribute, taxonomy)
-    return words.replace("major ", "major group ", 1) if attribute.startswith("major=") else words
-
-
-def _job_words(attribute: str, taxonomy: Taxonomy) -> str:
-    kind, _, value = attribute.partition("=")
-    if kind == "occupation":
-        return f"as {taxonomy.titles[taxonomy.position[value]]}"
-    return f"in {'major group' if kind == 'major' else kind} {value}"
 
 
 def _reliability(report: dict[str, Any], stage: Stage, market: Market) -> str:

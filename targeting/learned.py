@@ -22,7 +22,8 @@ from graph.affinity import Affinity
 from graph.bipartite import Examples
 from graph.hires import NOT_HIRED, HireRules, Hires, confirm
 from graph.history import examples_from_hires
-from graph.links import LinkConfig, LinkSet, mine_links
+from graph.links import LinkSet
+from graph.mining import LinkConfig, mine_links
 from graph.model import HireModel
 from graph.segments import SegmentScheme, fit_segments
 from graph.train import TrainConfig, fit

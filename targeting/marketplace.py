@@ -18,8 +18,7 @@ import numpy as np
 import structlog
 
 from gpu_index import Index
-from graph.explain import in_words
-from graph.links import job_attributes
+from graph.attributes import job_attributes, job_in_words, seeker_in_words
 from market.artefacts import open_artefact, writing
 from market.errors import ArtefactError
 from market.records import Filters, Job, Recommendation, SeekerProfile
@@ -150,7 +149,7 @@ class Marketplace:
         people, seen = self._learned.seekers_by_occupation, self._learned.model.seen
         by_title: dict[str, list[int]] = {}  # several codes may bear one title; a manager reads titles
         for o in np.argsort(-lift, kind="stable").tolist():
-            words = in_words(f"occupation={self._taxonomy.codes[o]}", self._taxonomy)
+            words = seeker_in_words([f"occupation={self._taxonomy.codes[o]}"], self._taxonomy)
             if seen[o] and (words in by_title or len(by_title) < SHOWN):
                 by_title.setdefault(words, []).append(o)
         # hires into the job's segment: its occupation, or with too few hires there what it backs off to
@@ -163,13 +162,13 @@ class Marketplace:
         return Audience(rounded_reach(int(people[lift > 0].sum())), segments, self._links_into(occupation))
 
     def _links_into(self, occupation: int) -> tuple[AudienceLink, ...]:
-        links, mine = self._learned.links, set(job_attributes(occupation, self._taxonomy))
-        found = [i for i in range(len(links)) if links.job[i] in mine][:SHOWN]
+        links = self._learned.links
+        found = links.of_job(job_attributes(occupation, self._taxonomy))[:SHOWN]
         return tuple(
             AudienceLink(
                 links.link_ids[i],
-                in_words(links.seeker[i], self._taxonomy),
-                in_words(links.job[i], self._taxonomy),
+                seeker_in_words(links.seeker[i], self._taxonomy),
+                job_in_words(links.job[i], self._taxonomy),
                 float(links.weight[i]),
                 int(links.hires[i]),
                 int(links.no_hires[i]),

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from graph.affinity import Affinity
+from graph.attributes import job_attributes, seeker_attributes
 from graph.bipartite import examples_from_careers, latest_of_careers
-from graph.explain import SHOWN, explain, in_words, shared_links
-from graph.links import LinkConfig, job_attributes, mine_links, seeker_attributes
+from graph.explain import SHOWN, explain, shared_links
+from graph.mining import LinkConfig, mine_links
 from graph.model import ModelConfig
 from graph.train import TrainConfig, fit
 from market.careers import Careers
@@ -80,16 +81,16 @@ def test_the_links_are_all_that_person_and_occupation_share_best_first(fitted):
     model, links = fitted
     found = explain(model, links, CAREERS, "p13", "11")["links"]
     mine = seeker_attributes(latest_of_careers(CAREERS, np.array([13])), TAXONOMY)[0]
-    pairs = {(s, j) for s in mine for j in job_attributes(1, TAXONOMY)}
+    pairs = {((s,), (j,)) for s in mine for j in job_attributes(1, TAXONOMY)}
     assert [link["link_id"] for link in found] == [
         i for i, s, j in zip(links.link_ids, links.seeker, links.job, strict=True) if (s, j) in pairs
     ]
     weights = [link["weight"] for link in found]
     assert weights == sorted(weights, reverse=True)
-    best = {(link["seeker"], link["job"]): link for link in found}
+    best = {(*link["seeker"], *link["job"]): link for link in found}
     assert best["occupation=10", "occupation=11"]["hires"] == 7
     assert best["occupation=10", "occupation=11"]["no_hires"] == 0
-    assert best["occupation=10", "occupation=11"]["words"] == "works as baker -> works as miller"
+    assert best["occupation=10", "occupation=11"]["words"] == "works as baker -> as miller"
 
 
 def test_the_text_names_person_present_job_and_probability(fitted):
@@ -120,24 +121,3 @@ def test_without_shared_links_there_are_none(fitted):
 def test_an_unknown_person_or_occupation_is_refused_by_name(fitted, person, occupation, missing):
     with pytest.raises(NotFoundError, match=f"'{missing}'"):
         explain(*fitted, CAREERS, person, occupation)
-
-
-@pytest.mark.parametrize(
-    ("attribute", "words"),
-    [
-        ("occupation=10", "works as baker"),
-        ("past_occupation=12", "worked as cook"),
-        ("occupation=999", "works as 999"),
-        ("section=A", "section A"),
-        ("major=all", "major all"),
-        ("education=<=12", "at most 12 years of schooling"),
-        ("education=>16", "more than 16 years of schooling"),
-    ],
-)
-def test_attributes_are_told_in_words(attribute, words):
-    assert in_words(attribute, TAXONOMY) == words
-
-
-def test_every_attribute_of_a_seeker_has_words_without_an_equals_sign():
-    for attribute in seeker_attributes(latest_of_careers(CAREERS, np.array([13])), TAXONOMY)[0]:
-        assert "=" not in in_words(attribute, TAXONOMY)

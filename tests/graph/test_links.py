@@ -1,308 +1,111 @@
-"""Links on a world of six occupations, counted by hand.
-
-Sections A, B and C hold two occupations each; A and B are one major group. The jobs that pairs without hire are drawn
-from are all of one occupation here, so that even the random part is known.
-"""
-
-from dataclasses import replace
+"""Link sets by hand: who is covered, what a job carries, and that nothing is lost on disk."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from graph.bipartite import Examples
-from graph.links import (
-    EDUCATION_BANDS,
-    TEMPLATES,
-    LinkConfig,
-    LinkSet,
-    education_band,
-    job_attributes,
-    link_id,
-    mine_links,
-    seeker_attributes,
+from graph.links import LinkSet, conjunction, link_id
+from graph.subsets import SubsetIndex
+from market.artefacts import writing
+from market.errors import ArtefactError, DataError
+
+COOK, CLERK, SCHOOL = "occupation=cook", "occupation=clerk", "education=<=12"
+LINKS = LinkSet(
+    ("a", "b", "c", "d"),
+    ((COOK,), ("education=<=12", COOK), (CLERK,), (COOK,)),
+    ((CLERK,), ("occupation=baker", "section=food"), (COOK,), ("section=food",)),
+    np.array([3.0, 2.0, 1.0, 0.5]),
+    np.array([30, 20, 10, 5]),
+    np.array([4, 3, 2, 1]),
+    -1.5,
+    "sampled, 5 a hire",
 )
-from market.errors import ArtefactError, ConfigError, DataError
-from market.taxonomy import build_taxonomy
-
-CODES = ("10", "11", "20", "21", "30", "31")
-TAXONOMY = build_taxonomy(
-    "toy",
-    [(code, f"Title {code}", section, major) for code, section, major in zip(CODES, "AABBCC", "XXXXYY", strict=True)],
-)
-ONLY_31 = np.array([0, 0, 0, 0, 0, 1.0])
-RATIO = LinkConfig(quality="ratio")
+NOBODY = LINKS.take([])
 
 
-def examples(*rows):
-    """One instance per (codes held, oldest first; code hired into; years of schooling)."""
-    histories = [[CODES.index(code) for code in held] for held, _, _ in rows]
-    stop = np.cumsum([len(h) for h in histories])
-    return Examples(
-        person=np.arange(len(rows), dtype=np.int32),
-        start=stop - [len(h) for h in histories],
-        stop=stop,
-        item_occupation=np.array([o for h in histories for o in h], np.int32),
-        item_year=np.array([2000 + i for h in histories for i in range(len(h))], np.float32),
-        year=np.full(len(rows), 2020, np.float32),
-        education_years=np.array([years for _, _, years in rows], np.float32),
-        target=np.array([CODES.index(code) if code else -1 for _, code, _ in rows], np.int32),
-    )
-
-
-UNKNOWN = np.nan
-FOUR_HIRES = examples(*[(["10"], "11", UNKNOWN)] * 4)
-
-
-def counts(links):
-    return {(links.seeker[i], links.job[i]): (int(links.hires[i]), int(links.no_hires[i])) for i in range(len(links))}
-
-
-def test_hires_and_pairs_without_hire_are_counted_by_hand():
-    # 4 hires 10 -> 11; 4 * 5 pairs without hire 10 -> 31, which shares no attribute with the job hired into
-    assert counts(mine_links(FOUR_HIRES, TAXONOMY, ONLY_31, RATIO)) == {
-        ("occupation=10", "occupation=11"): (4, 0),
-        ("section=A", "occupation=11"): (4, 0),
-        ("occupation=10", "section=A"): (4, 0),
-        ("section=A", "section=A"): (4, 0),
-        ("major=X", "major=X"): (4, 0),
-    }
-
-
-def test_past_occupations_and_schooling_make_links_of_their_own():
-    links = mine_links(examples(*[(["20", "30", "10"], "11", 12)] * 3), TAXONOMY, ONLY_31, RATIO)
-    assert {pair for pair in counts(links) if pair[0].startswith(("past", "education"))} == {
-        ("past_occupation=20", "occupation=11"),
-        ("past_occupation=20", "section=A"),
-        ("past_occupation=30", "occupation=11"),
-        ("past_occupation=30", "section=A"),
-        ("education=<=12", "section=A"),
-    }
-
-
-def test_a_link_needs_a_minimum_of_hires():
-    two = FOUR_HIRES.take(slice(0, 2))
-    assert len(mine_links(two, TAXONOMY, ONLY_31, RATIO)) == 0
-    assert len(mine_links(two, TAXONOMY, ONLY_31, replace(RATIO, minimum_hires=2))) == 5
-
-
-def test_a_link_needs_as_many_hires_as_reweighted_pairs_without():
-    # 3 hires 10 -> 31 and 1 hire 10 -> 11: 4 * 5 pairs 10 -> 31 without hire count as 4, more than 3
-    mixed = examples(*[(["10"], "31", UNKNOWN)] * 3, (["10"], "11", UNKNOWN))
-    assert counts(mine_links(mixed, TAXONOMY, ONLY_31, replace(RATIO, minimum_hires=1))) == {
-        ("occupation=10", "occupation=11"): (1, 0),
-        ("section=A", "occupation=11"): (1, 0),
-        ("occupation=10", "section=A"): (1, 0),
-        ("section=A", "section=A"): (1, 0),
-        ("major=X", "major=X"): (1, 0),
-    }
-
-
-def test_equal_support_is_no_evidence():
-    # 4 hires 10 -> 31 against 20 pairs counted as 4: log(5 / 5) = 0
-    even = examples(*[(["10"], "31", UNKNOWN)] * 4)
-    assert len(mine_links(even, TAXONOMY, ONLY_31, RATIO)) == 0
-
-
-def test_applications_without_hire_count_against_a_link():
-    turned_down = examples(*[(["10"], "11", UNKNOWN)] * 15)
-    links = mine_links(FOUR_HIRES, TAXONOMY, ONLY_31, RATIO, turned_down)
-    assert counts(links)["occupation=10", "occupation=11"] == (4, 15)
-    assert links.weight.tolist() == pytest.approx([np.log(5 / 4)] * 5)
-    too_many = examples(*[(["10"], "11", UNKNOWN)] * 21)
-    assert len(mine_links(FOUR_HIRES, TAXONOMY, ONLY_31, RATIO, too_many)) == 0
-
-
-def test_the_ratio_is_the_smoothed_log_of_hires_over_reweighted_pairs():
-    links = mine_links(FOUR_HIRES, TAXONOMY, ONLY_31, RATIO)
-    assert links.weight.tolist() == pytest.approx([np.log(5)] * 5)
-
-
-def test_an_unknown_outcome_is_no_hire():
-    unknown = examples(*[(["10"], "11", UNKNOWN)] * 4, *[(["20"], None, UNKNOWN)] * 4)
-    assert counts(mine_links(unknown, TAXONOMY, ONLY_31, RATIO)) == counts(
-        mine_links(FOUR_HIRES, TAXONOMY, ONLY_31, RATIO)
-    )
-
-
-def obvious_world(people=400, seed=0):
-    """Nine in ten are hired within their section, the rest anywhere; half of the people came from another section."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for _ in range(people):
-        now = int(rng.integers(6))
-        target = now ^ 1 if rng.random() < 0.9 else int(rng.integers(6))
-        past = [CODES[(now + 2) % 6]] if rng.random() < 0.5 else []
-        rows.append(([*past, CODES[now]], CODES[target], rng.choice([8, 12, 16, UNKNOWN])))
-    return examples(*rows)
-
-
-WORLD, EVENLY = obvious_world(), np.ones(6)
-
-
-def total(links, held, job):
-    """What the index would sum: the weights of the links a seeker and a job share."""
-    mine = set(seeker_attributes(examples((held, None, UNKNOWN)), TAXONOMY)[0])
-    theirs = set(job_attributes(CODES.index(job), TAXONOMY))
-    return sum(w for s, j, w in zip(links.seeker, links.job, links.weight, strict=True) if s in mine and j in theirs)
-
-
-def test_both_qualities_see_the_same_sign_on_an_obvious_world():
-    ratio = mine_links(WORLD, TAXONOMY, EVENLY, RATIO)
-    logistic = mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig())
-    assert 0 < len(logistic) <= len(ratio)
-    assert set(logistic.link_ids) <= set(ratio.link_ids)
-    for held in CODES:
-        partner = CODES[CODES.index(held) ^ 1]
-        for links in (ratio, logistic):
-            sums = {job: total(links, [held], job) for job in CODES}
-            assert max(sums, key=sums.get) == partner
-            assert sums[partner] > 1
-
-
-def test_a_smaller_inverse_penalty_keeps_fewer_links():
-    sizes = [len(mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(inverse_penalty=c))) for c in (1e-3, 0.05, 10.0)]
-    assert sizes[0] == 0 < sizes[1] < sizes[2]
-
-
-@pytest.mark.parametrize("quality", ["logistic", "ratio"])
-def test_links_come_best_first_with_positive_weights_and_enough_support(quality):
-    links = mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(quality=quality))
-    assert (np.diff(links.weight) <= 0).all()
-    assert (links.weight > 0).all()
-    assert (links.hires >= 3).all()
-    assert (links.hires >= links.no_hires / 5).all()
-    assert len(set(zip(links.seeker, links.job, strict=True))) == len(set(links.link_ids)) == len(links)
-
-
-def test_counts_match_a_plain_loop_over_the_hires():
-    links = mine_links(WORLD, TAXONOMY, EVENLY, RATIO)
-    attributes = seeker_attributes(WORLD, TAXONOMY)
-    for i in range(len(links)):
-        wanted = sum(
-            links.seeker[i] in mine and links.job[i] in job_attributes(target, TAXONOMY)
-            for mine, target in zip(attributes, WORLD.target.tolist(), strict=True)
-        )
-        assert links.hires[i] == wanted
-
-
-def test_the_same_seed_gives_the_same_links_whatever_happened_before():
-    first = mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(seed=3))
-    np.random.default_rng().random(10)
-    again = mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(seed=3))
-    other = mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(seed=4))
-    assert first.link_ids == again.link_ids
-    np.testing.assert_array_equal(first.weight, again.weight)
-    assert first.no_hires.tolist() != other.no_hires.tolist()
-
-
-def test_a_link_id_depends_on_its_attributes_alone():
-    assert link_id("occupation=10", "occupation=11") == "7963332f1d38"
-    few, many = mine_links(WORLD.take(slice(0, 200)), TAXONOMY, EVENLY), mine_links(WORLD, TAXONOMY, EVENLY)
-    named = dict(zip(zip(few.seeker, few.job, strict=True), few.link_ids, strict=True))
-    shared = [
-        (pair, i)
-        for pair, i in zip(zip(many.seeker, many.job, strict=True), many.link_ids, strict=True)
-        if pair in named
-    ]
-    assert len(shared) > 5
-    assert all(named[pair] == i for pair, i in shared)
-    assert link_id("a", "b=c") != link_id("a=b", "c")
-
-
-def test_links_speak_of_work_and_schooling_only():
-    kinds = {attribute.split("=", 1)[0] for row in seeker_attributes(WORLD, TAXONOMY) for attribute in row}
-    assert kinds == {"occupation", "past_occupation", "section", "major", "education"} == {s for s, _ in TEMPLATES}
-    links = mine_links(WORLD, TAXONOMY, EVENLY, RATIO)
-    for seeker, job in zip(links.seeker, links.job, strict=True):
-        assert (seeker.split("=")[0], job.split("=")[0]) in TEMPLATES
-
-
-def test_a_seeker_is_the_present_occupation_its_groups_the_recent_past_and_schooling():
-    held = ["30", "20", "10", "20", "31", "10"]
-    assert seeker_attributes(examples((held, None, 13)), TAXONOMY) == [
-        ["occupation=10", "section=A", "major=X", "past_occupation=20", "past_occupation=31", "education=<=15"]
-    ]
-    assert seeker_attributes(examples((held, None, UNKNOWN)), TAXONOMY, past_items=1) == [
-        ["occupation=10", "section=A", "major=X", "past_occupation=31"]
-    ]
-
-
-def test_a_seeker_without_history_has_schooling_at_most():
-    assert seeker_attributes(examples(([], "10", UNKNOWN), ([], "10", 20)), TAXONOMY) == [[], ["education=>16"]]
-
-
-def test_occupations_no_taxonomy_knows_have_no_attributes():
-    stranger = examples((["10", "11"], None, UNKNOWN), (["10", "11"], None, UNKNOWN))
-    items = stranger.item_occupation.copy()
-    items[0] = items[3] = 6
-    assert seeker_attributes(replace(stranger, item_occupation=items), TAXONOMY) == [
-        ["occupation=11", "section=A", "major=X"],
-        [],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("years", "band"), [(0, "<=8"), (8, "<=8"), (9, "<=11"), (12, "<=12"), (16, "<=16"), (17, ">16"), (UNKNOWN, None)]
-)
-def test_schooling_is_told_in_bands_by_their_upper_edge(years, band):
-    assert education_band(years) == band
-    assert list(EDUCATION_BANDS) == sorted(EDUCATION_BANDS)
+def test_a_seeker_has_the_links_whose_whole_seeker_side_it_covers_best_first():
+    assert LINKS.of_seeker([COOK]) == [0, 3]
+    assert LINKS.of_seeker([COOK, SCHOOL, "section=food"]) == [0, 1, 3]
+    assert LINKS.of_seeker([]) == []
 
 
 def test_a_job_carries_the_terms_of_all_links_that_end_in_it():
-    links = LinkSet(
-        ("a", "b", "c"),
-        ("occupation=10", "section=A", "occupation=10"),
-        ("occupation=11", "section=A", "occupation=20"),
-        np.array([3.0, 2.0, 1.0]),
-        np.array([3, 3, 3]),
-        np.array([0, 0, 0]),
-    )
-    assert links.terms_of_job(job_attributes(1, TAXONOMY)) == ["link=a", "link=b"]
-    assert links.terms_of_job(job_attributes(4, TAXONOMY)) == []
-    assert links.by_seeker() == {"occupation=10": [0, 2], "section=A": [1]}
+    assert LINKS.terms_of_job([CLERK, "section=office"]) == ["link=a"]
+    assert LINKS.terms_of_job(["occupation=baker", "section=food"]) == ["link=b", "link=d"]
+    assert LINKS.terms_of_job(["section=sea"]) == []
 
 
-def same(one, other):
-    text = ("link_ids", "seeker", "job")
-    numbers = ("weight", "hires", "no_hires")
-    return all(getattr(one, n) == getattr(other, n) for n in text) and all(
-        np.array_equal(getattr(one, n), getattr(other, n)) and getattr(one, n).dtype == getattr(other, n).dtype
-        for n in numbers
-    )
+def test_a_link_fires_when_both_sides_are_covered():
+    assert LINKS.between([COOK, SCHOOL], ["occupation=baker", "section=food"]) == [1, 3]
+    assert LINKS.between([COOK], ["occupation=baker", "section=food"]) == [3]
+    assert LINKS.between([CLERK], [CLERK]) == []
 
 
-@pytest.mark.parametrize("config", [LinkConfig(), LinkConfig(minimum_hires=10_000)], ids=["many links", "none"])
-def test_saved_links_come_back_the_same(tmp_path, config):
-    links = mine_links(WORLD, TAXONOMY, EVENLY, config)
+def test_an_empty_set_of_links_answers_with_nothing():
+    assert len(NOBODY) == 0
+    assert NOBODY.of_seeker([COOK]) == NOBODY.between([COOK], [CLERK]) == []
+    assert NOBODY.terms_of_job([CLERK]) == []
+
+
+def test_links_can_be_picked():
+    picked = LINKS.take(np.array([2, 0]))
+    assert (picked.link_ids, picked.weight.tolist(), picked.hires.tolist()) == (("c", "a"), [1.0, 3.0], [10, 30])
+    assert (picked.intercept, picked.source) == (-1.5, "sampled, 5 a hire")
+
+
+def test_columns_of_different_length_are_refused():
+    with pytest.raises(DataError, match="weight"):
+        LinkSet(("a",), ((COOK,),), ((CLERK,),), np.zeros(2), np.zeros(1), np.zeros(1))
+
+
+def test_the_id_of_a_link_depends_on_its_attributes_alone():
+    # ids of one attribute a side are those of the first format: people may have edited them
+    assert link_id(["occupation=10"], ["occupation=11"]) == "7963332f1d38"
+    assert link_id([COOK, SCHOOL], [CLERK]) == link_id([SCHOOL, COOK, COOK], [CLERK])
+    assert len({link_id(["a=1"], ["b=2", "c=3"]), link_id(["a=1", "b=2"], ["c=3"]), link_id(["a=1"], ["b=2"])}) == 3
+
+
+@pytest.mark.parametrize("links", [LINKS, NOBODY], ids=["some", "none"])
+def test_saved_links_come_back_the_same(tmp_path, links):
     links.save(tmp_path / "links")
-    assert same(LinkSet.load(tmp_path / "links"), links)
+    found = LinkSet.load(tmp_path / "links")
+    for name in ("link_ids", "seeker", "job", "intercept", "source"):
+        assert getattr(found, name) == getattr(links, name)
+    for name in ("weight", "hires", "no_hires"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(links, name))
+
+
+def test_links_of_the_first_format_are_still_read(tmp_path):
+    with writing(tmp_path / "links", "link-set", 1) as scratch:
+        row = {"link_ids": ["x"], "seeker": [COOK], "job": [CLERK], "weight": [2.0], "hires": [3], "no_hires": [1]}
+        pq.write_table(pa.table(row), scratch / "links.parquet")
+    found = LinkSet.load(tmp_path / "links")
+    assert (found.seeker, found.job, found.weight.tolist()) == (((COOK,),), ((CLERK,),), [2.0])
+    assert found.terms_of_job([CLERK]) == ["link=x"]
+
+
+def test_links_of_a_later_format_are_refused(tmp_path):
+    with writing(tmp_path / "links", "link-set", 99) as scratch:
+        (scratch / "links.parquet").write_bytes(b"unknown")
+    with pytest.raises(ArtefactError, match="99"):
+        LinkSet.load(tmp_path / "links")
 
 
 def test_damaged_links_are_refused(tmp_path):
-    mine_links(WORLD, TAXONOMY, EVENLY).save(tmp_path / "links")
+    LINKS.save(tmp_path / "links")
     (tmp_path / "links" / "links.parquet").write_bytes(b"something else")
     with pytest.raises(ArtefactError, match=r"links\.parquet is damaged"):
         LinkSet.load(tmp_path / "links")
 
 
-@pytest.mark.parametrize("config", [LinkConfig(minimum_hires=10_000), LinkConfig(inverse_penalty=1e-9)])
-def test_no_link_is_an_answer_too(config):
-    links = mine_links(WORLD, TAXONOMY, EVENLY, config)
-    assert len(links) == 0
-    assert links.by_seeker() == {}
-    assert links.terms_of_job(job_attributes(0, TAXONOMY)) == []
+@given(st.lists(st.frozensets(st.sampled_from("abcdef")), max_size=20), st.frozensets(st.sampled_from("abcdefg")))
+def test_a_subset_index_finds_what_trying_every_set_finds(sets, wanted):
+    found = SubsetIndex([sorted(members) for members in sets]).covered_by(wanted)
+    assert found == [i for i, members in enumerate(sets) if members <= wanted]
 
 
-def test_nothing_to_learn_from_is_refused():
-    for nothing in (WORLD.take(slice(0, 0)), examples((["10"], None, UNKNOWN))):
-        with pytest.raises(DataError, match="no hire to learn links from"):
-            mine_links(nothing, TAXONOMY, EVENLY)
-
-
-@pytest.mark.parametrize(
-    "setting", [{"no_hires_per_hire": 0}, {"minimum_hires": 0}, {"inverse_penalty": 0.0}, {"quality": "hope"}]
-)
-def test_impossible_settings_are_refused(setting):
-    with pytest.raises(ConfigError):
-        LinkConfig(**setting)
+def test_a_conjunction_is_sorted_and_holds_each_attribute_once():
+    assert conjunction([COOK, SCHOOL, COOK]) == (SCHOOL, COOK)

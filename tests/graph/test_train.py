@@ -9,7 +9,7 @@ import torch
 from graph.affinity import Affinity
 from graph.bipartite import Examples, examples_from_careers
 from graph.model import HireModel, ModelConfig
-from graph.train import TrainConfig, _split, decay_for, fit
+from graph.train import TrainConfig, Weighted, _loss, _split, decay_for, fit
 from market.artefacts import digest_of_tree
 from market.careers import Careers
 from market.errors import ConfigError, DataError
@@ -74,7 +74,8 @@ def test_the_model_keeps_the_counts_of_all_instances(model):
 
 
 def test_held_out_persons_are_wholly_held_out():
-    train, held_out = _split(EXAMPLES, replace(QUICK, validation_share=0.2, smallest_validation=1))
+    config = replace(QUICK, validation_share=0.2, smallest_validation=1)
+    train, held_out = (part.examples for part in _split(Weighted(EXAMPLES), config))
     assert len(np.unique(held_out.person)) == 60
     assert not set(train.person) & set(held_out.person)
     assert len(train) + len(held_out) == len(EXAMPLES)
@@ -117,6 +118,61 @@ def test_progress_ends_at_one():
     )
     assert [share for share, _ in seen] == [0.25, 0.5, 0.75, 1.0]
     assert seen[-1][1].startswith("member 2/2 epoch 2/2 loss ")
+
+
+def test_equal_weights_of_any_size_are_no_weights(model):
+    weighted = fit(EXAMPLES, TAXONOMY, replace(QUICK, epochs=2), weights=np.full(len(EXAMPLES), 7.0))
+    plain = fit(EXAMPLES, TAXONOMY, replace(QUICK, epochs=2))
+    some = EXAMPLES.take(slice(0, 50))
+    np.testing.assert_allclose(Affinity(weighted).log_lift(some), Affinity(plain).log_lift(some), atol=0.02)
+
+
+def test_the_weighted_loss_is_the_weighted_sum_of_the_losses_alone():
+    batch = EXAMPLES.take(slice(0, 9))
+    torch.manual_seed(0)
+    scores, stay = torch.randn(9, C), torch.randn(9)
+    weights = np.arange(9, dtype=np.float32)
+    changed = batch.changed
+    expected = 0.0
+    for i in range(9):
+        chance = torch.log_softmax(scores[i], dim=0)[int(batch.target[i])]
+        if changed[i]:
+            expected -= weights[i] * float(chance) / changed.sum()
+        stays = torch.sigmoid(stay[i] if not changed[i] else -stay[i])
+        expected -= 0.5 * weights[i] * float(torch.log(stays)) / 9
+    assert float(_loss(scores, stay, Weighted(batch, weights), 0.5)) == pytest.approx(expected, rel=1e-5)
+    plain = float(_loss(scores, stay, Weighted(batch), 0.5))
+    assert plain == pytest.approx(float(_loss(scores, stay, Weighted(batch, np.ones(9, np.float32)), 0.5)), rel=1e-5)
+
+
+def test_an_instance_of_weight_zero_teaches_nothing():
+    lies = replace(EXAMPLES, target=np.where(EXAMPLES.changed, 0, EXAMPLES.target).astype(np.int32))
+    both = replace(
+        EXAMPLES,
+        **{
+            name: np.concatenate([getattr(EXAMPLES, name), getattr(lies, name)])
+            for name in ("person", "start", "stop", "year", "education_years", "target")
+        },
+    )
+    truth = np.arange(len(both)) < len(EXAMPLES)
+    model = fit(both, TAXONOMY, replace(QUICK, epochs=8), weights=truth.astype(float))
+    strangers = examples_from_careers(ring(persons=50, seed=9))
+    likely = Affinity(model).change_probabilities(strangers).argmax(axis=1)
+    assert (likely == (strangers.current + 1) % C).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(3), "one weight an instance"),
+        (np.where(np.arange(len(EXAMPLES)) == 4, -1.0, 1.0), "weights, row 4: -1.0 is no weight"),
+        (np.where(np.arange(len(EXAMPLES)) == 5, np.nan, 1.0), "row 5: nan"),
+        (np.zeros(len(EXAMPLES)), "sum to 0"),
+    ],
+)
+def test_numbers_that_can_not_be_weights_are_refused(weights, message):
+    with pytest.raises(DataError, match=message):
+        fit(EXAMPLES, TAXONOMY, QUICK, weights=weights)
 
 
 def test_fewer_instances_are_shrunk_harder():

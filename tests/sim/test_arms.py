@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpu_index import Clause
-from graph.links import job_attributes, seeker_attributes
+from graph.attributes import job_attributes, seeker_attributes
 from market.errors import ConfigError
 from sim.arms import ARMS, AttributeScheme, arm_scores, check_arms, mark_live
 from sim.experiment import ExperimentConfig, run_arm
@@ -101,7 +101,7 @@ def test_the_links_arm_sums_the_weights_of_the_links_a_seeker_and_a_job_share(
         shared = [
             links.weight[i]
             for i in range(len(links))
-            if links.seeker[i] in of_seeker[seeker[pair]] and links.job[i] in of_job[occupation[pair]]
+            if set(links.seeker[i]) <= of_seeker[seeker[pair]] and set(links.job[i]) <= of_job[occupation[pair]]
         ]
         expected = sum(shared) if shared else -np.inf
         assert scores["links"][pair] == pytest.approx(expected, rel=1e-5)
