@@ -22,7 +22,8 @@ help:
 	@echo "make check      format, lint, types, import directions, fast tests (under two minutes)"
 	@echo "make test       everything CI runs"
 	@echo "make test-long  the slow tests as well"
-	@echo "make bench      side-by-side benchmarks; make bench-gpu the CUDA part"
+	@echo "make bench      all side-by-side benchmarks, about 40 minutes; make bench-graph (index, ...) one of them;"
+	@echo "                make bench-gpu the CUDA part"
 
 install: $(VENV)/.installed
 
@@ -63,6 +64,10 @@ bench: install
 
 bench-gpu: install
 	$(BIN)/hiregraph bench --gpu
+
+# One table: make bench-graph, bench-link_mining, ... (the names are in bench/run.py)
+bench-%: install
+	$(BIN)/hiregraph bench $*
 
 clean:
 	rm -rf out .cache

@@ -61,7 +61,7 @@ class Affinity:
         """(vectors float32[n, d], boosts): queries for an exact index over `occupation_vectors`.
 
         <vectors[i], occupation_vectors[o]> + boosts[i].get("occupation=CODE of o", 0) = log_lift[i, o] + constant of i.
-        d is 256 times the number of members with the default widths.
+        d is 256 times the number of members with the default widths: 512 for a model of careers.
         """
         blocks = [examples.take(slice(b, b + BLOCK)) for b in range(0, max(len(examples), 1), BLOCK)]
         vectors, boosts = zip(*map(self._retrieval_block, blocks), strict=True)

@@ -104,14 +104,17 @@ def simulate(
     _run(config, folder, out, cache, as_json)
 
 
-def bench(gpu: Annotated[bool, typer.Option("--gpu", help="The CUDA part.")] = False) -> None:
-    """Side-by-side benchmarks; writes out/bench/*.json.
+def bench(
+    tables: Annotated[list[str] | None, typer.Argument(help="Names of tables, such as graph or index; all.")] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="The CUDA part.")] = False,
+) -> None:
+    """Side-by-side benchmarks; writes out/bench/*.json. Without names all tables, about 40 minutes.
 
-    Example: hiregraph bench
+    Example: hiregraph bench graph index
     """
     from bench.run import run_all
 
-    run_all(gpu)
+    run_all(tables or (), gpu=gpu)
 
 
 def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json: bool) -> None:

@@ -2,19 +2,21 @@
 
 Each arm is a query of the same index: a vector and weighted terms. `attribute` is the personal OR over ranked
 attributes of Xue 2020, `links` sums the weights of learned links, `graph` asks the network for the expected grade,
-raised for rare jobs; `random`, `all` and
+raised for rare jobs, `graph+links` asks the same of the forecast that has the links in it; `random`, `all` and
 `oracle` (which knows the recorded next occupation) are brackets, not competitors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gpu_index import Clause, Index
-from graph.attributes import seeker_attributes
+from graph.attributes import job_attributes, seeker_attributes
+from graph.combined import Blend, CombinedAffinity
+from graph.link_reach import LinkReach, Lists, Pruning
 from market.errors import ConfigError
 from market.taxonomy import Taxonomy
 from sim.behaviour import hash_uniform
@@ -22,7 +24,7 @@ from sim.market import Market
 from sim.world import World
 from targeting.learned import Learned
 
-ARMS = ("attribute", "links", "graph", "random", "all", "oracle")
+ARMS = ("attribute", "links", "graph", "graph+links", "random", "all", "oracle")
 DEFAULT_ARMS = ("attribute", "links", "graph", "random", "oracle")
 
 
@@ -45,6 +47,17 @@ class AttributeScheme:
     rank: str = "lift"
 
 
+@dataclass(frozen=True)
+class LinkScheme:
+    """How the link arms use links. pruning None: a seeker asks for every link it is compatible with.
+
+    blend: what the links add to the network in graph+links.
+    """
+
+    pruning: Pruning | None = None
+    blend: Blend = field(default_factory=Blend)
+
+
 def check_arms(arms: Sequence[str]) -> tuple[str, ...]:
     unknown = [arm for arm in arms if arm not in ARMS]
     if unknown or not arms:
@@ -53,7 +66,13 @@ def check_arms(arms: Sequence[str]) -> tuple[str, ...]:
 
 
 def arm_scores(
-    arm: str, world: World, market: Market, learned: Learned, index: Index, scheme: AttributeScheme
+    arm: str,
+    world: World,
+    market: Market,
+    learned: Learned,
+    index: Index,
+    scheme: AttributeScheme,
+    links: LinkScheme = LinkScheme(),
 ) -> np.ndarray:
     """float32[n]: the arm's score of every pair of the market, -inf where the arm does not retrieve it."""
     taxonomy = world.careers.taxonomy
@@ -64,13 +83,15 @@ def arm_scores(
         seeker = np.repeat(market.seeker, np.diff(market.pairs.start))
         pairs = zip(seeker.tolist(), job.tolist(), strict=True)
         return np.array([hash_uniform(s, j, 77) for s, j in pairs], np.float32)
+    anything = [Query({})] * len(market.seeker)
     if arm == "graph":
-        return retrieve_pairs(
-            index, world, market, learned.retrieval(market.examples), [Query({})] * len(market.seeker)
-        )
+        return retrieve_pairs(index, world, market, learned.retrieval(market.examples), anything)
+    if arm == "graph+links":
+        forecast = CombinedAffinity(learned.affinity, learned.links, links.blend).probabilities(market.examples)
+        return retrieve_pairs(index, world, market, forecast, anything)
     if arm == "links":
-        queries = link_queries(market, learned, taxonomy)
-    elif arm == "attribute":
+        return retrieve_shared(index, market, *link_queries(world, market, learned, links.pruning))
+    if arm == "attribute":
         queries = attribute_queries(market, learned, taxonomy, scheme)
     else:
         queries = _oracle_queries(market, taxonomy)
@@ -102,6 +123,25 @@ def retrieve_pairs(index: Index, world: World, market: Market, vectors: np.ndarr
     return score
 
 
+def retrieve_shared(index: Index, market: Market, queries: list[Query], asks: np.ndarray) -> np.ndarray:
+    """Boosts alone, and many seekers ask the same: each query once for all live campaigns, then the pairs in reach.
+
+    asks int[S]: the query of each seeker. As `retrieve_pairs` of one query a seeker.
+    """
+    live, width = "campaign=live", index.spaces["graph"]
+    found = np.full((len(queries), len(market.terms.job)), -np.inf, np.float32)
+    hits = index.search(
+        np.zeros((len(queries), width), np.float32),
+        space="graph",
+        k=max(1, found.shape[1]),
+        where=[Clause(all_of=[[live], query.any_of] if query.any_of is not None else [[live]]) for query in queries],
+        boosts=[query.boosts for query in queries],
+    )
+    row, column = np.nonzero(hits.ids >= 0)
+    found[row, np.searchsorted(market.terms.job, hits.ids[row, column])] = hits.scores[row, column]
+    return found[np.repeat(asks, np.diff(market.pairs.start)), market.pairs.campaign]
+
+
 def mark_live(index: Index, world: World, learned: Learned, market: Market, vectors: np.ndarray | None) -> None:
     """Give the market's campaigns the term `campaign=live`, and take it from all others."""
     live = set(market.terms.job.tolist())
@@ -119,13 +159,28 @@ def mark_live(index: Index, world: World, learned: Learned, market: Market, vect
         index.upsert(rows, vectors=spaces, terms=terms)
 
 
-def link_queries(market: Market, learned: Learned, taxonomy: Taxonomy) -> list[Query]:
-    ids, weight = learned.links.link_ids, learned.links.weight
-    queries = []
-    for attributes in seeker_attributes(market.examples, taxonomy):
-        boosts = {f"link={ids[i]}": float(weight[i]) for i in learned.links.of_seeker(attributes)}
-        queries.append(Query(boosts, tuple(boosts)))
-    return queries
+def link_queries(
+    world: World, market: Market, learned: Learned, pruning: Pruning | None = None
+) -> tuple[list[Query], np.ndarray]:
+    """Queries for the link ids of seekers, pruned or not, and which of them each seeker asks (int64[S]).
+
+    The score of a job is the weights of the links it carries, added up.
+    """
+    taxonomy, links = world.careers.taxonomy, learned.links
+    reach = LinkReach(links)
+    mappings = reach.mappings(seeker_attributes(market.examples, taxonomy))
+    if pruning is None:
+        held = reach.links_of(mappings)
+    else:
+        of_occupation = [job_attributes(o, taxonomy) for o in range(len(taxonomy))]
+        campaigns = [of_occupation[o] for o in world.inventory.occupation[market.terms.job].tolist()]
+        in_reach = Lists(market.pairs.start, market.pairs.campaign.astype(np.int64))
+        held = reach.prune(mappings, campaigns, in_reach, pruning)
+    terms, weight = [f"link={found}" for found in links.link_ids], links.weight.tolist()
+    number: dict[tuple[int, ...], int] = {}
+    asks = [number.setdefault(tuple(row.tolist()), len(number)) for row in held]
+    boosts = [{terms[link]: weight[link] for link in row} for row in number]
+    return [Query(found, tuple(found)) for found in boosts], np.array(asks, np.int64)
 
 
 def attribute_queries(market: Market, learned: Learned, taxonomy: Taxonomy, scheme: AttributeScheme) -> list[Query]:

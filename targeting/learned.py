@@ -26,13 +26,14 @@ from graph.links import LinkSet
 from graph.mining import LinkConfig, mine_links
 from graph.model import HireModel
 from graph.segments import SegmentScheme, fit_segments
+from graph.selection import SelectionConfig, training_set
 from graph.train import TrainConfig, fit
 from market.artefacts import open_artefact, writing
 from market.errors import ConfigError
 from market.qualification import Qualification
 from market.tables import Tables
 from market.taxonomy import Taxonomy
-from targeting.response import ResponseModel
+from targeting.response import ResponseConfig, ResponseModel
 from targeting.sessions import cross_fitted_response
 
 FORMAT = 1
@@ -41,12 +42,14 @@ KIND = "learned"
 
 @dataclass(frozen=True)
 class LearnedConfig:
-    """How to learn from logs; `cross_fit` halves score each other's impressions so that response rates stay honest."""
+    """How to learn from logs, stage by stage; see the configuration of each."""
 
     seed: int = 0
     hires: HireRules = field(default_factory=HireRules)
     links: LinkConfig = field(default_factory=LinkConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    response: ResponseConfig = field(default_factory=ResponseConfig)
     qualification: Qualification = field(default_factory=Qualification)
     minimum_segment_hires: int = 5
     rarity: float = 0.5  # chosen on validation persons among 0, .5 and 1
@@ -163,9 +166,10 @@ def fit_learned(
     progress("mining links")
     links = mine_links(examples, taxonomy, open_jobs, config.links, _not_hired(tables, hires))
     progress("training the hire model")
-    model = fit(examples, taxonomy, config.train)
+    learnt_from = training_set(tables, hires, config.train, config.selection, config.qualification)
+    model = fit(learnt_from.examples, taxonomy, learnt_from.train, weights=learnt_from.weights)
     progress("cross-fitting response rates")
-    response = cross_fitted_response(tables, examples, seekers, config.train, config.qualification, wage)
+    response = cross_fitted_response(tables, learnt_from, config.qualification, wage, config.response)
     by_occupation = np.bincount(examples.target, minlength=len(taxonomy))
     learned = Learned(
         model,

@@ -17,11 +17,12 @@ from graph.affinity import Affinity
 from graph.bipartite import Examples
 from graph.hires import Hires
 from graph.history import examples_from_hires
-from graph.train import TrainConfig, fit
+from graph.selection import TrainingSet
+from graph.train import fit
 from market.qualification import Qualification
 from market.tables import Tables
 from market.taxonomy import Taxonomy
-from targeting.response import ResponseModel, fit_response, pair_features
+from targeting.response import ResponseConfig, ResponseModel, fit_response, look_rates, pair_features
 
 
 def _half(seeker_id: str) -> int:
@@ -30,25 +31,26 @@ def _half(seeker_id: str) -> int:
 
 def cross_fitted_response(
     tables: Tables,
-    examples: Examples,
-    seekers: tuple[str, ...],
-    train: TrainConfig,
+    learnt_from: TrainingSet,
     qualification: Qualification,
     wage: np.ndarray,
+    config: ResponseConfig = ResponseConfig(),
 ) -> ResponseModel:
     """Score each half of the seekers with a model of the other half, then regress clicks and applications.
 
-    examples: confirmed hires, `seekers` the ids their `person` points to; wage float64[C] by occupation.
+    learnt_from: what the hire model is fitted on; wage float64[C] by occupation.
     """
     taxonomy = tables.taxonomy
     shown, of_session = _sessions(tables, taxonomy)
-    half_of_hire = np.array([_half(seeker) for seeker in seekers])[examples.person]
+    half_of_hire = np.array([_half(seeker) for seeker in learnt_from.seekers])[learnt_from.examples.person]
     half_of_session = np.array([_half(seeker) for seeker in of_session.seeker_ids])
     grades = qualification.table(taxonomy)
-    light = replace(train, epochs=max(2, train.epochs // 2))
+    light = replace(learnt_from.train, epochs=max(2, learnt_from.train.epochs // 2))
     features = np.zeros((len(shown), 6), np.float32)
     for half in (0, 1):
-        model = fit(examples.take(half_of_hire != half), taxonomy, light)
+        others = half_of_hire != half
+        weights = None if learnt_from.weights is None else learnt_from.weights[others]
+        model = fit(learnt_from.examples.take(others), taxonomy, light, weights=weights)
         sessions = np.flatnonzero(half_of_session == half)
         if not len(sessions):
             continue
@@ -70,10 +72,38 @@ def cross_fitted_response(
             same,
             np.log(np.where(np.isfinite(job_wage), job_wage, wage[job]) / own_wage),
         )
-    clicked = shown.clicked.to_numpy()
-    return fit_response(
-        features, shown.position.to_numpy(float), clicked, features[clicked], shown.applied.to_numpy()[clicked]
+    clicked, applied = shown.clicked.to_numpy(), shown.applied.to_numpy()
+    position = shown.position.to_numpy(float)
+    response = fit_response(features, position, clicked, features[clicked], applied[clicked])
+    if config.value == "outcomes":
+        moved_to, job = _next_occupation(tables, taxonomy, shown), shown.occupation.to_numpy()
+        known = moved_to >= 0
+        moved_to, job = moved_to[known], job[known]
+        seen = position[known] ** response.click[-1]
+        looks = look_rates(grades[moved_to, job], moved_to == job, applied[known], seen, qualification.same_occupation)
+        response = replace(response, looks=looks)
+    if config.selection == "promoted" and "promoted" in shown:
+        won = shown.promoted.eq(True).to_numpy(bool)  # a missing flag is none
+        response = response.corrected(features[won], position[won], clicked[won])
+    return response
+
+
+def _next_occupation(tables: Tables, taxonomy: Taxonomy, shown: pd.DataFrame) -> np.ndarray:
+    """int64[n]: occupation of the position each impression's seeker began next; -1 where none is on record yet."""
+    held = tables["positions"].select(["seeker_id", "occupation", "started_at"]).to_pandas()
+    held = held.assign(moved_to=held.occupation.map(taxonomy.position)).sort_values("started_at", kind="stable")
+    asked = shown[["seeker_id", "occurred_at"]].reset_index(drop=True)
+    asked = asked.astype({"occurred_at": held.started_at.dtype}).sort_values("occurred_at", kind="stable")
+    found = pd.merge_asof(
+        asked,
+        held[["seeker_id", "started_at", "moved_to"]],
+        left_on="occurred_at",
+        right_on="started_at",
+        by="seeker_id",
+        direction="forward",
+        allow_exact_matches=False,
     )
+    return found.moved_to.fillna(-1).set_axis(asked.index).sort_index().to_numpy(np.int64)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """What others read: distributions, lifts, and the same lifts as queries for an index."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from graph.affinity import Affinity
 from graph.bipartite import Examples
-from graph.model import Calibrators, HireGNN, HireModel, ModelConfig
+from graph.model import Calibrators, HireModel
+from graph.network import HireGNN, ModelConfig
 from market.taxonomy import build_taxonomy
 
 C = 30
@@ -16,12 +19,13 @@ TAXONOMY = build_taxonomy(
 WIDTHS = ModelConfig(width=8, heads=2, hidden=12, seeker=6, memory=3)
 
 
-def affinity_of(members):
+def affinity_of(members, copy="rank", encoders=("attention",)):
     """An Affinity over random weights: its identities hold for every model."""
     torch.manual_seed(members)
     nets = []
-    for _ in range(members):
-        net = HireGNN(TAXONOMY, WIDTHS)
+    widths = replace(WIDTHS, copy=copy)
+    for number in range(members):
+        net = HireGNN(TAXONOMY, replace(widths, encoder=encoders[number % len(encoders)]))
         with torch.no_grad():
             for parameter in net.parameters():
                 parameter.normal_(std=0.5)
@@ -30,7 +34,7 @@ def affinity_of(members):
     rng = np.random.default_rng(members)
     outcomes = rng.integers(0, 200, C).astype(float)
     return Affinity(
-        HireModel(TAXONOMY, WIDTHS, tuple(nets), np.diag(outcomes), outcomes, outcomes > 0, Calibrators(1.2, 0.8, 0.1))
+        HireModel(TAXONOMY, widths, tuple(nets), np.diag(outcomes), outcomes, outcomes > 0, Calibrators(1.2, 0.8, 0.1))
     )
 
 
@@ -53,9 +57,12 @@ def some_seekers(n=60):
     )
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=["one member", "three members"])
+KINDS = {"one member": (1,), "three members": (3,), "two kinds, gated": (2, "gated", ("attention", "gru"))}
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def affinity(request):
-    return affinity_of(request.param)
+    return affinity_of(*KINDS[request.param])
 
 
 SEEKERS = some_seekers()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from graph.bipartite import Examples, examples_from_careers
-from graph.evaluate import evaluate, rank_of_target, summarise
+from graph.evaluate import _as_distribution, evaluate, summarise
 from graph.model import ModelConfig
+from graph.predictions import rank_of_target
 from graph.train import TrainConfig, fit
 from market.careers import read_careers
 
@@ -109,7 +110,8 @@ def test_the_report_has_the_keys_others_rely_on(model, tmp_path):
     for table in (found, *found["baselines"].values()):
         for part in ("changes", "all", "cold"):
             assert set(table[part]) == {"n", "recall@1", "recall@5", "recall@10", "mrr"}
-    assert {"ece", "slope"} <= set(found["calibration"])
+    assert {"ece", "slope", "bins", "top1", "changes", "periods"} <= set(found["calibration"])
+    assert {"ece", "slope", "bins", "top1", "log_loss"} <= set(found["calibration"]["changes"])
 
 
 def test_cold_changes_and_new_occupations_are_counted_by_hand(model, tmp_path):
@@ -137,18 +139,60 @@ def test_blocks_do_not_change_the_result(model, tmp_path, monkeypatch):
     folder = write_careers(tmp_path / "careers", some_lives(seed=3))
     whole = evaluated(model, folder)
     monkeypatch.setattr("graph.evaluate.BLOCK", 7)
+    monkeypatch.setattr("graph.predictions.BLOCK", 5)
     parts = evaluated(model, folder)
     assert parts["changes"] == pytest.approx(whole["changes"])
     assert parts["baselines"] == whole["baselines"]
+    assert parts["calibration"]["ece"] == pytest.approx(whole["calibration"]["ece"], abs=1e-5)
+    assert parts["calibration"]["changes"]["log_loss"] == pytest.approx(whole["calibration"]["changes"]["log_loss"])
 
 
 def test_careers_without_a_pair_give_an_empty_report(model, tmp_path):
     found = evaluated(model, write_careers(tmp_path / "careers", {"a": [(1990, 10)]}))
     assert found["all"]["n"] == 0
-    assert found["calibration"] == {"ece": 0.0, "slope": 1.0, "n": 0, "bins": []}
+    calibration = found["calibration"]
+    assert [calibration[key] for key in ("ece", "slope", "n", "bins", "periods")] == [0.0, 1.0, 0, [], []]
+    assert calibration["changes"]["log_loss"]["n"] == 0
 
 
 def test_candidates_are_what_training_saw(model):
     assert [code for code, seen in zip(model.taxonomy.codes, model.seen, strict=True) if seen] == [
         str(code) for code in CODES[:-1]
     ]
+
+
+def test_every_calendar_year_of_outcomes_is_a_period_of_its_own(model, tmp_path):
+    lives = {
+        "a": [(1990, 10), (1991, 20), (1993, 20)],
+        "b": [(1990, 10), (1991, 10), (1993, 50)],
+        "c": [(1990, 250), (1991, 250)],  # whether somebody stays in an unknown occupation is not asked
+    }
+    periods = evaluated(model, write_careers(tmp_path / "careers", lives))["calibration"]["periods"]
+    told = [(row["period"], row["n"], row["stay_observed"], row["changes"]) for row in periods]
+    assert told == [(1991, 2, 0.5, 1), (1993, 2, 0.5, 1)]
+    assert all(0 < row["stay_predicted"] < 1 for row in periods)
+
+
+def test_the_baseline_is_a_distribution_over_the_candidates_that_gives_nobody_nothing():
+    seen = np.array([True, True, True, False])
+    scores = np.array([[3.0, 1.0, 0.0, 9.0], [0.0, 0.0, 0.0, 0.0]])
+    found = _as_distribution(scores, instances([1, -1], [0, 0]), seen)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_allclose(found[0], [0.95, 0, 0.05, 0])
+    np.testing.assert_allclose(found[1], [1 / 3, 1 / 3, 1 / 3, 0])
+
+
+def test_intervals_come_with_a_generator_hold_the_value_and_repeat(model, tmp_path):
+    careers = read_careers(write_careers(tmp_path / "careers", some_lives(seed=4)), taxonomy=model.taxonomy)
+    found = evaluate(model, careers, np.random.default_rng(5))
+    assert found == evaluate(model, careers, np.random.default_rng(5))
+    plain = evaluate(model, careers)
+    for part in ("changes", "all", "cold"):
+        low, high = found["ci95"][part]["mrr"]
+        assert low <= plain[part]["mrr"] == found[part]["mrr"] <= high
+        over = found["ci95"][part]["over"]["markov"]
+        assert over["relative"] == pytest.approx(plain[part]["mrr"] / plain["baselines"]["markov"][part]["mrr"] - 1)
+    for row in found["calibration"]["bins"]:
+        low, high = row["ci95"]
+        assert low <= row["ratio"] <= high
+    assert "ci95" not in plain

@@ -1,4 +1,4 @@
-"""Links on a world of six occupations, counted by hand.
+"""Links of one meta link each on a world of six occupations, counted by hand; then all of their combinations.
 
 Sections A, B and C hold two occupations each; A and B are one major group. The jobs that pairs without hire are drawn
 from are all of one occupation here, so that even the random part is known.
@@ -11,7 +11,9 @@ import pytest
 
 from graph.attributes import job_attributes, seeker_attributes
 from graph.bipartite import Examples
-from graph.mining import TEMPLATES, LinkConfig, mine_links
+from graph.candidates import CandidateConfig
+from graph.link_quality import L1Config
+from graph.mining import LinkConfig, mine_links
 from market.errors import ConfigError, DataError
 from market.taxonomy import build_taxonomy
 
@@ -21,7 +23,22 @@ TAXONOMY = build_taxonomy(
     [(code, f"Title {code}", section, major) for code, section, major in zip(CODES, "AABBCC", "XXXXYY", strict=True)],
 )
 ONLY_31 = np.array([0, 0, 0, 0, 0, 1.0])
-RATIO = LinkConfig(quality="ratio")
+SIMPLE = (
+    ("occupation", "occupation"),
+    ("past_occupation", "occupation"),
+    ("section", "occupation"),
+    ("occupation", "section"),
+    ("past_occupation", "section"),
+    ("section", "section"),
+    ("major", "major"),
+    ("education", "section"),
+)
+ONE_EACH = CandidateConfig(templates=SIMPLE, largest_size=1, largest_k=12, largest_per_template=12)
+RATIO = LinkConfig(quality="ratio", candidates=ONE_EACH, drop_redundant=False)
+
+
+def at_least(minimum_hires, config=RATIO):
+    return replace(config, candidates=replace(config.candidates, minimum_hires=minimum_hires))
 
 
 def examples(*rows):
@@ -75,13 +92,13 @@ def test_past_occupations_and_schooling_make_links_of_their_own():
 def test_a_link_needs_a_minimum_of_hires():
     two = FOUR_HIRES.take(slice(0, 2))
     assert len(mine_links(two, TAXONOMY, ONLY_31, RATIO)) == 0
-    assert len(mine_links(two, TAXONOMY, ONLY_31, replace(RATIO, minimum_hires=2))) == 5
+    assert len(mine_links(two, TAXONOMY, ONLY_31, at_least(2))) == 5
 
 
 def test_a_link_needs_as_many_hires_as_reweighted_pairs_without():
     # 3 hires 10 -> 31 and 1 hire 10 -> 11: 4 * 5 pairs 10 -> 31 without hire count as 4, more than 3
     mixed = examples(*[(["10"], "31", UNKNOWN)] * 3, (["10"], "11", UNKNOWN))
-    assert counts(mine_links(mixed, TAXONOMY, ONLY_31, replace(RATIO, minimum_hires=1))) == {
+    assert counts(mine_links(mixed, TAXONOMY, ONLY_31, at_least(1))) == {
         ("occupation=10", "occupation=11"): (1, 0),
         ("section=A", "occupation=11"): (1, 0),
         ("occupation=10", "section=A"): (1, 0),
@@ -143,7 +160,7 @@ def total(links, held, job):
 
 def test_both_qualities_see_the_same_sign_on_an_obvious_world():
     ratio = mine_links(WORLD, TAXONOMY, EVENLY, RATIO)
-    logistic = mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig())
+    logistic = mine_links(WORLD, TAXONOMY, EVENLY, replace(RATIO, quality="logistic"))
     assert 0 < len(logistic) <= len(ratio)
     assert set(logistic.link_ids) <= set(ratio.link_ids)
     for held in CODES:
@@ -155,7 +172,10 @@ def test_both_qualities_see_the_same_sign_on_an_obvious_world():
 
 
 def test_a_smaller_inverse_penalty_keeps_fewer_links():
-    sizes = [len(mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(inverse_penalty=c))) for c in (1e-3, 0.05, 10.0)]
+    sizes = [
+        len(mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(logistic=L1Config(inverse_penalty=c))))
+        for c in (1e-3, 0.05, 10.0)
+    ]
     assert sizes[0] == 0 < sizes[1] < sizes[2]
 
 
@@ -190,15 +210,51 @@ def test_the_same_seed_gives_the_same_links_whatever_happened_before():
     assert first.no_hires.tolist() != other.no_hires.tolist()
 
 
-def test_links_speak_of_work_and_schooling_only():
+def test_links_speak_of_what_templates_permit_only():
     kinds = {attribute.split("=", 1)[0] for row in seeker_attributes(WORLD, TAXONOMY) for attribute in row}
-    assert kinds == {"occupation", "past_occupation", "section", "major", "education"} == {s for s, _ in TEMPLATES}
+    assert kinds == {"occupation", "past_occupation", "section", "major", "education"} == {s for s, _ in SIMPLE}
     links = mine_links(WORLD, TAXONOMY, EVENLY, RATIO)
     for seeker, job in zip(links.seeker, links.job, strict=True):
-        assert (seeker[0].split("=")[0], job[0].split("=")[0]) in TEMPLATES
+        assert (seeker[0].split("=")[0], job[0].split("=")[0]) in SIMPLE
 
 
-@pytest.mark.parametrize("config", [LinkConfig(minimum_hires=10_000), LinkConfig(inverse_penalty=1e-9)])
+def test_a_link_set_says_where_its_pairs_without_hire_came_from():
+    turned_down = examples(*[(["10"], "11", UNKNOWN)] * 6)
+    links = mine_links(FOUR_HIRES, TAXONOMY, ONLY_31, RATIO, turned_down, turned_down.take(slice(0, 2)))
+    assert links.source == "applications 1.5, impressions 0.5, sampled 3 a hire; each counts 0.2"
+
+
+def test_conjunctions_join_what_single_values_can_not_tell():
+    # neither schooling nor occupation decides, both together do
+    rows = [(["10"], "11", 12), (["10"], "31", 16), (["20"], "31", 12), (["20"], "11", 16)] * 20
+    both = np.array([0, 1.0, 0, 0, 0, 1.0])
+    templates = (("occupation", "occupation"), ("education", "occupation"))
+    config = LinkConfig(quality="ratio", candidates=CandidateConfig(templates))
+    links = mine_links(examples(*rows), TAXONOMY, both, config)
+    assert set(zip(links.seeker[:4], links.job[:4], strict=True)) == {
+        (("education=<=12", "occupation=10"), ("occupation=11",)),
+        (("education=<=16", "occupation=10"), ("occupation=31",)),
+        (("education=<=12", "occupation=20"), ("occupation=31",)),
+        (("education=<=16", "occupation=20"), ("occupation=11",)),
+    }
+
+
+def test_links_that_fire_on_the_pairs_of_a_shorter_one_are_dropped():
+    config = LinkConfig(quality="ratio", candidates=CandidateConfig((*SIMPLE, ("education", "occupation"))))
+    everything = mine_links(WORLD, TAXONOMY, EVENLY, replace(config, drop_redundant=False))
+    links = mine_links(WORLD, TAXONOMY, EVENLY, config)
+    assert set(links.link_ids) < set(everything.link_ids)
+    assert not any({"occupation=10", "section=A"} <= set(side) for side in links.seeker + links.job)
+    assert any({"occupation=10", "section=A"} <= set(side) for side in everything.seeker)
+
+
+def test_at_most_the_largest_design_is_weighed():
+    few = mine_links(WORLD, TAXONOMY, EVENLY, replace(RATIO, largest_design=5))
+    assert 0 < len(few) <= 5
+    assert set(few.link_ids) < set(mine_links(WORLD, TAXONOMY, EVENLY, RATIO).link_ids)
+
+
+@pytest.mark.parametrize("config", [at_least(10_000), LinkConfig(logistic=L1Config(inverse_penalty=1e-9))])
 def test_no_link_is_an_answer_too(config):
     links = mine_links(WORLD, TAXONOMY, EVENLY, config)
     assert len(links) == 0
@@ -213,7 +269,7 @@ def test_nothing_to_learn_from_is_refused():
 
 
 @pytest.mark.parametrize(
-    "setting", [{"no_hires_per_hire": 0}, {"minimum_hires": 0}, {"inverse_penalty": 0.0}, {"quality": "hope"}]
+    "setting", [{"threshold": -0.1}, {"largest_design": 0}, {"quality": "hope"}, {"past_items": -1}]
 )
 def test_impossible_settings_are_refused(setting):
     with pytest.raises(ConfigError):

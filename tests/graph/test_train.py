@@ -8,8 +8,9 @@ import torch
 
 from graph.affinity import Affinity
 from graph.bipartite import Examples, examples_from_careers
-from graph.model import HireModel, ModelConfig
-from graph.train import TrainConfig, Weighted, _loss, _split, decay_for, fit
+from graph.model import HireModel
+from graph.network import ModelConfig
+from graph.train import TrainConfig, decay_for, device_of, fit
 from market.artefacts import digest_of_tree
 from market.careers import Careers
 from market.errors import ConfigError, DataError
@@ -73,16 +74,9 @@ def test_the_model_keeps_the_counts_of_all_instances(model):
     assert model.training["epochs"] == 16
 
 
-def test_held_out_persons_are_wholly_held_out():
-    config = replace(QUICK, validation_share=0.2, smallest_validation=1)
-    train, held_out = (part.examples for part in _split(Weighted(EXAMPLES), config))
-    assert len(np.unique(held_out.person)) == 60
-    assert not set(train.person) & set(held_out.person)
-    assert len(train) + len(held_out) == len(EXAMPLES)
-
-
 def test_the_same_seed_gives_the_same_bytes_and_leaves_the_caller_alone(tmp_path):
-    config = replace(QUICK, epochs=1, members=2, validation_share=0.2)
+    mixed = {"members": 2, "encoders": ("attention", "gru"), "backwards": 0.3, "model": replace(WIDTHS, copy="gated")}
+    config = replace(QUICK, epochs=1, validation_share=0.2, **mixed)
     threads = torch.get_num_threads()
     digests = []
     for name, seed, caller_seed in (("a", 1, 0), ("b", 1, 99), ("c", 2, 0)):
@@ -127,24 +121,6 @@ def test_equal_weights_of_any_size_are_no_weights(model):
     np.testing.assert_allclose(Affinity(weighted).log_lift(some), Affinity(plain).log_lift(some), atol=0.02)
 
 
-def test_the_weighted_loss_is_the_weighted_sum_of_the_losses_alone():
-    batch = EXAMPLES.take(slice(0, 9))
-    torch.manual_seed(0)
-    scores, stay = torch.randn(9, C), torch.randn(9)
-    weights = np.arange(9, dtype=np.float32)
-    changed = batch.changed
-    expected = 0.0
-    for i in range(9):
-        chance = torch.log_softmax(scores[i], dim=0)[int(batch.target[i])]
-        if changed[i]:
-            expected -= weights[i] * float(chance) / changed.sum()
-        stays = torch.sigmoid(stay[i] if not changed[i] else -stay[i])
-        expected -= 0.5 * weights[i] * float(torch.log(stays)) / 9
-    assert float(_loss(scores, stay, Weighted(batch, weights), 0.5)) == pytest.approx(expected, rel=1e-5)
-    plain = float(_loss(scores, stay, Weighted(batch), 0.5))
-    assert plain == pytest.approx(float(_loss(scores, stay, Weighted(batch, np.ones(9, np.float32)), 0.5)), rel=1e-5)
-
-
 def test_an_instance_of_weight_zero_teaches_nothing():
     lies = replace(EXAMPLES, target=np.where(EXAMPLES.changed, 0, EXAMPLES.target).astype(np.int32))
     both = replace(
@@ -175,6 +151,72 @@ def test_numbers_that_can_not_be_weights_are_refused(weights, message):
         fit(EXAMPLES, TAXONOMY, QUICK, weights=weights)
 
 
+KINDS = [
+    {"model": replace(WIDTHS, copy="gated")},
+    {"model": replace(WIDTHS, encoder="gru")},
+    {"model": replace(WIDTHS, encoder="transformer")},
+    {"model": replace(WIDTHS, smoothing=2)},
+    {"hard_negatives": 0.3},
+    {"members": 2, "encoders": ("attention", "gru")},
+]
+
+
+@pytest.mark.parametrize("change", KINDS, ids=["gated", "gru", "transformer", "smoothed", "hard", "two kinds"])
+def test_every_kind_of_network_learns_the_planted_transition(change):
+    model = fit(EXAMPLES, TAXONOMY, replace(QUICK, epochs=8, **change))
+    strangers = examples_from_careers(ring(persons=50, seed=9))
+    likely = Affinity(model).change_probabilities(strangers).argmax(axis=1)
+    assert (likely == (strangers.current + 1) % C).mean() > 0.95
+
+
+def going_back_and_forth(persons=300, seed=0):
+    """People between two occupations of their own, both drawn at random: nothing but the own past tells the next."""
+    rng = np.random.default_rng(seed)
+    pair = np.stack([rng.permutation(C)[:2] for _ in range(persons)])  # [persons, 2]
+    careers = ring(persons, 6)
+    return replace(careers, occupation=pair[:, np.arange(6) % 2].ravel().astype(np.int32))
+
+
+@pytest.mark.parametrize(("copy", "finds"), [("none", False), ("rank", True), ("gated", True)])
+def test_only_a_copy_path_finds_the_way_back_at_once(copy, finds):
+    examples = examples_from_careers(going_back_and_forth())
+    model = fit(examples, TAXONOMY, replace(QUICK, epochs=3, model=replace(WIDTHS, copy=copy)))
+    strangers = examples_from_careers(going_back_and_forth(60, seed=5))
+    later = strangers.take(strangers.lengths >= 2)
+    right = (Affinity(model).change_probabilities(later).argmax(axis=1) == later.target).mean()
+    assert (right > 0.9) == finds
+
+
+def test_careers_read_backwards_teach_transitions_but_are_not_counted():
+    config = replace(QUICK, epochs=8, backwards=0.3)
+    model = fit(EXAMPLES, TAXONOMY, config)
+    assert model.outcomes.sum() == len(EXAMPLES)
+    strangers = examples_from_careers(ring(persons=50, seed=9))
+    change = Affinity(model).change_probabilities(strangers)
+    # Read backwards the ring turns the other way, the worst that can happen; the network is told the direction.
+    assert (change.argmax(axis=1) == (strangers.current + 1) % C).mean() > 0.95
+    stay = Affinity(model).stay_probability(strangers)
+    assert stay[strangers.current % 2 == 1].mean() == pytest.approx(0.6, abs=0.08)
+
+
+def test_titles_are_read_by_a_model_that_asks_for_them():
+    titles = np.eye(C, 5, dtype=np.float32)
+    model = fit(EXAMPLES, TAXONOMY, replace(QUICK, model=replace(WIDTHS, titles=5)), titles=titles)
+    np.testing.assert_array_equal(model.members[0].title_vectors[:-1].numpy(), titles)
+    for wrong in (None, titles[:, :4], titles[:3]):
+        with pytest.raises(ConfigError, match="the model reads titles: give float32"):
+            fit(EXAMPLES, TAXONOMY, replace(QUICK, model=replace(WIDTHS, titles=5)), titles=wrong)
+
+
+def test_without_a_cuda_device_auto_is_the_cpu_and_cuda_is_refused():
+    if torch.cuda.is_available():
+        assert device_of(TrainConfig(device="auto")).type == "cuda"
+    else:
+        assert device_of(TrainConfig(device="auto")).type == "cpu"
+        with pytest.raises(ConfigError, match="no CUDA device"):
+            fit(EXAMPLES, TAXONOMY, replace(QUICK, device="cuda"))
+
+
 def test_fewer_instances_are_shrunk_harder():
     assert decay_for(100_000, TrainConfig()) == 1
     assert decay_for(25_000, TrainConfig()) == 2
@@ -193,7 +235,18 @@ def test_occupations_outside_the_taxonomy_are_refused():
         fit(stranger, TAXONOMY, QUICK)
 
 
-@pytest.mark.parametrize("setting", [{"members": 0}, {"epochs": 0}, {"validation_share": 1.0}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"members": 0},
+        {"epochs": 0},
+        {"validation_share": 1.0},
+        {"backwards": -0.1},
+        {"hard_negatives": -1},
+        {"device": "tpu"},
+        {"encoders": ("attention", "lstm")},
+    ],
+)
 def test_impossible_settings_are_refused(setting):
     with pytest.raises(ConfigError):
         TrainConfig(**setting)

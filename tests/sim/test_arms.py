@@ -10,8 +10,19 @@ import pytest
 
 from gpu_index import Clause
 from graph.attributes import job_attributes, seeker_attributes
+from graph.combined import Blend, CombinedAffinity
+from graph.link_reach import Pruning
 from market.errors import ConfigError
-from sim.arms import ARMS, AttributeScheme, arm_scores, check_arms, mark_live
+from sim.arms import (
+    ARMS,
+    AttributeScheme,
+    LinkScheme,
+    arm_scores,
+    check_arms,
+    link_queries,
+    mark_live,
+    retrieve_pairs,
+)
 from sim.experiment import ExperimentConfig, run_arm
 from sim.market import Market, MarketConfig, day_shares
 from sim.stage import Stage
@@ -107,6 +118,63 @@ def test_the_links_arm_sums_the_weights_of_the_links_a_seeker_and_a_job_share(
         assert scores["links"][pair] == pytest.approx(expected, rel=1e-5)
 
 
+def linked(stage: Stage, market: Market, scheme: LinkScheme, arm: str = "links") -> np.ndarray:
+    return arm_scores(arm, stage.world, market, stage.learned, stage.index, SCHEME, scheme)
+
+
+def test_seekers_who_ask_the_same_get_what_each_would_get_alone(stage: Stage, market: Market, scores: Scores) -> None:
+    queries, asks = link_queries(stage.world, market, stage.learned)
+    assert len(queries) == asks.max() + 1 < len(market.seeker)
+    vectors = np.zeros((len(market.seeker), stage.index.spaces["graph"]), np.float32)
+    alone = retrieve_pairs(stage.index, stage.world, market, vectors, [queries[ask] for ask in asks])
+    assert (alone == scores["links"]).all()
+
+
+@pytest.mark.parametrize("unit", ["mappings", "links"])
+def test_pruning_asks_for_fewer_links_until_the_liquidity_it_was_given(
+    stage: Stage, market: Market, scores: Scores, unit: str
+) -> None:
+    everything = linked(stage, market, LinkScheme(Pruning(unit, np.inf)))
+    assert (everything == scores["links"]).all()
+    start = market.pairs.start[:-1]
+    in_reach = np.diff(market.pairs.start)
+    compatible = np.add.reduceat(scores["links"] > -np.inf, start)
+    pruned = linked(stage, market, LinkScheme(Pruning(unit, 0.1)))
+    assert (pruned[pruned > -np.inf] > 0).all()
+    assert (pruned <= scores["links"] + 1e-5).all()
+    liquidity = np.add.reduceat(pruned > -np.inf, start)
+    assert (liquidity >= np.minimum(0.1 * in_reach, compatible)).all()
+    assert liquidity.sum() < compatible.sum()
+
+
+def test_a_floor_of_seekers_per_campaign_holds_wherever_links_lead(
+    stage: Stage, market: Market, scores: Scores
+) -> None:
+    campaigns = len(market.terms.job)
+    possible = np.bincount(market.pairs.campaign[scores["links"] > -np.inf], minlength=campaigns)
+    reached = {
+        phi: np.bincount(
+            market.pairs.campaign[linked(stage, market, LinkScheme(Pruning("links", 0.02, phi=phi))) > -np.inf],
+            minlength=campaigns,
+        )
+        for phi in (0, 20)
+    }
+    assert (reached[20] >= np.minimum(20, possible)).all()
+    assert (reached[0] < np.minimum(20, possible)).any()
+
+
+def test_graph_and_links_is_the_forecast_with_the_links_in_it(stage: Stage, market: Market, scores: Scores) -> None:
+    scheme = LinkScheme(blend=Blend(0.9, 0.3))
+    seeker, occupation = pairs_of(market, stage)
+    forecast = CombinedAffinity(stage.learned.affinity, stage.learned.links, scheme.blend).probabilities(
+        market.examples
+    )
+    rows = stage.learned.occupation_vectors[occupation].astype(np.float64)
+    dot = np.einsum("nc,nc->n", forecast[seeker].astype(np.float64), rows)
+    assert linked(stage, market, scheme, "graph+links") == pytest.approx(dot, rel=1e-5)
+    assert linked(stage, market, LinkScheme(blend=Blend()), "graph+links") == pytest.approx(scores["graph"], rel=1e-4)
+
+
 def test_the_oracle_retrieves_the_recorded_next_occupation_first(stage: Stage, market: Market, scores: Scores) -> None:
     seeker, occupation = pairs_of(market, stage)
     hit = occupation == market.next_occupation[seeker]
@@ -135,7 +203,7 @@ def test_everything_is_in_reach_of_the_arm_all(scores: Scores) -> None:
     assert (scores["all"] == 0).all()
 
 
-@pytest.mark.parametrize("arm", ["attribute", "links", "graph", "random", "oracle"])
+@pytest.mark.parametrize("arm", ["attribute", "links", "graph", "graph+links", "random", "oracle"])
 def test_a_larger_theta_keeps_what_a_smaller_one_retrieved(market: Market, scores: Scores, arm: str) -> None:
     pairs = market.pairs
     threshold = campaign_thresholds(pairs.start, pairs.campaign, scores[arm], len(market.terms.job), 10)

@@ -4,9 +4,21 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from market.errors import ArtefactError, DataError
-from targeting.response import FEATURES, LIFT_RANGE, MINIMUM_EVENTS, ResponseModel, fit_response, pair_features
+from market.errors import ArtefactError, ConfigError, DataError
+from targeting.response import (
+    FEATURES,
+    LIFT_RANGE,
+    MINIMUM_EVENTS,
+    LookRates,
+    ResponseConfig,
+    ResponseModel,
+    fit_response,
+    look_rates,
+    pair_features,
+)
 
 CLICK = np.array([-1.5, 1.0, 0.5, -0.8, 0.4, 0.6, -0.7, -0.9])  # intercept, FEATURES, log position
 APPLY = np.array([-0.5, 0.7, -0.4, 0.9, 0.3, -0.6, 0.8])
@@ -132,3 +144,103 @@ def test_rates_on_other_features_are_refused():
     content["features"][0] = "shoe_size"
     with pytest.raises(ArtefactError, match="shoe_size"):
         ResponseModel.from_json(json.dumps(content))
+
+
+LOOKS = LookRates(same=0.15, near=0.02, same_grade=1.0)
+EVEN = ResponseModel(np.zeros(8), np.full(7, 50.0), LOOKS)  # every look is clicked at one half, every click applies
+
+
+def test_the_value_of_a_click_by_total_probability_by_hand():
+    """Expected grade .37: .3 for the very occupation, .2 * .35 for the section around it."""
+    pair = pair_features(np.array([0.37]), np.array([0.3]), *np.zeros((3, 1)))
+    assert EVEN.value_per_click(pair).tolist() == pytest.approx([(0.3 * 0.15 + 0.07 * 0.02) / 0.5])
+
+
+def test_no_click_is_worth_more_than_its_application():
+    """Even if a look at the very occupation always brought an application: a tenth of the clicks apply here."""
+    model = ResponseModel(np.zeros(8), np.array([np.log(1 / 9), *np.zeros(6)]), LookRates(1.0, 0.02, 1.0))
+    sure = pair_features(np.ones(1), np.ones(1), *np.zeros((3, 1)))
+    assert model.value_per_click(sure).tolist() == pytest.approx([0.1])
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(-4, 4), st.floats(-3, 3))
+def test_the_value_of_a_click_is_a_share_whatever_the_pair(expected, share, lift, ratio):
+    pair = pair_features(*np.array([[expected], [expected * share], [lift], [0], [ratio]]))
+    for looks in (None, LOOKS, LookRates(5.0, 5.0, 1.0)):
+        assert 0 <= ResponseModel(CLICK, APPLY, looks).value_per_click(pair)[0] <= 1
+
+
+def test_rates_of_looks_by_hand():
+    """Forty looks of half weight at jobs of the very occupation, 15 applied; thirty at jobs of grade .35, 6 applied."""
+    same = np.repeat([True, False, False], [40, 30, 30])
+    grade = np.repeat([1.0, 0.35, 0.0], [40, 30, 30])
+    applied = np.concatenate([np.arange(40) < 15, np.arange(30) < 6, np.arange(30) < 9])
+    found = look_rates(grade, same, applied, np.full(100, 0.5), 1.0)
+    assert found == LookRates(pytest.approx(15 / 20), pytest.approx(6 / 15), 1.0)
+    halved = look_rates(np.where(same, 0.5, grade), same, applied, np.full(100, 0.5), 0.5)
+    assert halved.same == pytest.approx(0.5 * 15 / 20)
+
+
+def test_too_few_qualified_applications_or_one_kind_only_give_no_rates():
+    same, applied = np.arange(100) < 50, np.arange(100) % 2 == 0
+    grade, seen = np.where(same, 1.0, 0.35), np.ones(100)
+    assert look_rates(grade, same, applied, seen, 1.0) is not None
+    assert look_rates(grade, same, np.arange(100) < MINIMUM_EVENTS - 1, seen, 1.0) is None
+    assert look_rates(grade, same & False, applied, seen, 1.0) is None
+    assert look_rates(np.where(same, 1.0, 0.0), same, applied, seen, 1.0) is None
+
+
+def test_total_probability_finds_what_clicks_are_worth_where_the_forecast_alone_does_not():
+    """People click and apply mostly where the job is what they move into, which no feature tells."""
+    rng = np.random.default_rng(0)
+    n, chance = 200_000, 0.2
+    moves = rng.random(n) < chance
+    near = ~moves & (rng.random(n) < 0.3)
+    grade = np.where(moves, 1.0, np.where(near, 0.35, 0.0))
+    clicked = rng.random(n) < np.where(moves, 0.3, 0.03)
+    applied = clicked & (rng.random(n) < np.where(moves, 0.6, 0.15))
+    forecast = np.full(n, chance + (1 - chance) * 0.3 * 0.35)
+    features = pair_features(forecast, np.full(n, chance), *np.zeros((3, n)))
+    prior = fit_response(features, np.ones(n), clicked, features[clicked], applied[clicked])
+    looks = look_rates(grade, moves, applied, np.ones(n), 1.0)
+    worth = grade[applied].sum() / clicked.sum()
+    assert ResponseModel(prior.click, prior.apply, looks).value_per_click(features[:1])[0] == pytest.approx(
+        worth, rel=0.02
+    )
+    assert prior.value_per_click(features[:1])[0] < 0.5 * worth
+
+
+def test_a_line_through_the_winners_takes_back_what_was_too_high():
+    """The model says twice the odds of the truth, at three positions: the line gives the truth back."""
+    truth = ResponseModel(CLICK, APPLY)
+    high = ResponseModel(np.concatenate([[CLICK[0] + np.log(2)], CLICK[1:]]), APPLY)
+    rng = np.random.default_rng(0)
+    features, position = pairs(60_000, seed=3), rng.integers(1, 4, 60_000)
+    logit = CLICK[0] + features @ CLICK[1:7] + CLICK[7] * np.log(position)
+    won = high.corrected(features, position, rng.random(len(features)) < 1 / (1 + np.exp(-logit)))
+    assert won.line == (pytest.approx(1, abs=0.03), pytest.approx(-np.log(2), abs=0.04))
+    np.testing.assert_allclose(won.p_click(features), truth.p_click(features), atol=0.01)
+    assert won.p_click(features).max() > 0.5
+
+
+def test_a_handful_of_clicks_draws_no_line():
+    features, model = pairs(100), ResponseModel(CLICK, APPLY)
+    few = np.arange(100) < MINIMUM_EVENTS - 1
+    assert model.corrected(features, np.ones(100), few) is model
+    assert model.corrected(features, np.ones(100), ~few) is model
+    assert model.corrected(features[:0], np.ones(0), few[:0]) is model
+
+
+def test_rates_and_line_survive_json_and_older_files_have_neither():
+    full = ResponseModel(CLICK, APPLY, LOOKS, (0.9, -0.1))
+    again = ResponseModel.from_json(full.to_json())
+    assert (again.looks, again.line) == (full.looks, full.line)
+    old = {"features": FEATURES, "click": CLICK.tolist(), "apply": APPLY.tolist()}
+    assert ResponseModel.from_json(json.dumps(old)).looks is None
+    assert ResponseModel.from_json(json.dumps(old)).line == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("settings", [{"value": "guess"}, {"selection": "always"}])
+def test_settings_that_mean_nothing_are_refused(settings):
+    with pytest.raises(ConfigError, match="is unknown"):
+        ResponseConfig(**settings)

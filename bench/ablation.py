@@ -1,0 +1,89 @@
+"""What each part of the hire model is worth: variants against one member of the default, on validation persons."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graph.ablation import ablate
+from graph.bipartite import examples_from_careers
+from graph.learner import CareersConfig
+from market.careers import Careers, read_careers
+from market.text import TextEncoder
+from sim.generated import generated_careers
+
+FOLD = "bench"  # the judging fold of the table `graph`: its persons are not looked at here
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is spent: on real careers a few minutes a row and core; the quick one only shows that it runs."""
+
+    persons: int = 20_000  # at most, of the development persons
+    epochs: int = 8
+
+
+QUICK = Size(persons=400, epochs=2)
+
+
+def run(data: Path | None, size: Size | None = None) -> dict[str, Any]:
+    """One row for every variant with differences to the base and their intervals by person; see `ablate`."""
+    if data is None:
+        size = size or QUICK
+        careers, source = generated_careers(size.persons, np.random.default_rng(0)), "generated careers (quick)"
+    else:
+        size = size or Size()
+        careers, source = read_careers(data / "nlsy79_careers"), "NLSY79"
+    development = _development(careers, size.persons)
+    config = replace(CareersConfig().train, epochs=size.epochs)
+    titles = TextEncoder().encode(list(development.taxonomy.titles))
+    rows = ablate(
+        examples_from_careers(development), development.taxonomy, config, np.random.default_rng(0), titles=titles
+    )
+    return {"source": source, "persons": len(development.person_ids), "epochs": size.epochs, "rows": rows}
+
+
+def show(result: dict[str, Any]) -> list[list[str]]:
+    """Values of the base, and of the others the differences to it with 95 % intervals by person."""
+    head = ["variant", "changes recall@10", "changes MRR", "cold MRR", "all MRR", "log loss", "seconds"]
+    base, *others = result["rows"]
+    table = [
+        head,
+        [
+            base["name"],
+            f"{base['changes']['recall@10']:.3f}",
+            f"{base['changes']['mrr']:.4f}",
+            f"{base['cold']['mrr']:.4f}",
+            f"{base['all']['mrr']:.4f}",
+            f"{base['log_loss']:.3f}",
+            f"{base['seconds']:.0f}",
+        ],
+    ]
+    keys = (("recall@10", "recall@10"), ("changes", "mrr"), ("cold", "mrr"), ("all", "mrr"), ("log_loss", "nats"))
+    for row in others:
+        cells = [_with_interval(row["over_base"][part], name) for part, name in keys]
+        table.append([row["name"], *cells, f"{row['seconds']:.0f}"])
+    return table
+
+
+def _with_interval(found: dict[str, Any], name: str) -> str:
+    if found["ci95"] is None:
+        return f"{found[name]:+.4f}"
+    low, high = found["ci95"]
+    return f"{found[name]:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+def _development(careers: Careers, most: int) -> Careers:
+    """The careers outside the judging fold, of at most so many persons, those with the smallest hashes."""
+    keys = np.array([_hash(person_id) for person_id in careers.person_ids])
+    outside = np.flatnonzero(keys % 5 != 0)
+    chosen = outside[np.argsort(keys[outside], kind="stable")[:most]]
+    return careers.of_persons(np.isin(np.arange(len(keys)), chosen))
+
+
+def _hash(person_id: str) -> int:
+    return int(hashlib.sha256(f"{FOLD}:{person_id}".encode()).hexdigest()[:12], 16)
