@@ -21,9 +21,9 @@ FOLD = "bench"  # the judging fold of the table `graph`: its persons are not loo
 
 @dataclass(frozen=True)
 class Size:
-    """How much is spent: on real careers a few minutes a row and core; the quick one only shows that it runs."""
+    """How much is spent: about twelve minutes of one core by default; the quick one only shows that it runs."""
 
-    persons: int = 20_000  # at most, of the development persons
+    persons: int = 4_000  # of the development persons
     epochs: int = 8
 
 

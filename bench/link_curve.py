@@ -13,12 +13,12 @@ from sim.skill_page import curve_tables, headline
 from sim.skills import SkillWorldConfig, build_skill_world
 
 
-def run(data: Path | None) -> dict[str, Any]:
+def run(data: Path | None, config: SkillWorldConfig = SkillWorldConfig()) -> dict[str, Any]:
     """The report of `graph curve`, with the chosen settings, and what it took; the test persons are looked at once."""
     began = time.perf_counter()
     careers = None if data is None else data / "nlsy79_careers"
     encoder = None if data is None else TextEncoder()
-    world = build_skill_world(SkillWorldConfig(), careers, data, encoder)
+    world = build_skill_world(config, careers, data, encoder)
     report = run_trial(*world.pairs(), TrialConfig())
     took = {"seconds": round(time.perf_counter() - began, 1), "peak_mib": round(peak_mib())}
     return (

@@ -6,8 +6,9 @@ Everything here follows from one reading of the network:
     P(o)     = p_stay [o = current] + (1 - p_stay) softmax_{o != current}(z)
     log lift = log P(o) - log popularity(o)
 
-For retrieval the same number is written as a dot product that an exact index can serve: log popularity goes into the
-bias coordinate of the occupation vectors, the copy path and the current occupation become boosts of `occupation=CODE`.
+For retrieval the same number is written as a dot product that an exact index can serve: log popularity gets a
+coordinate of its own in the occupation vectors, the copy path and the current occupation become boosts of
+`occupation=CODE`.
 """
 
 from __future__ import annotations
@@ -33,13 +34,8 @@ class Affinity:
 
     @cached_property
     def occupation_vectors(self) -> np.ndarray:
-        """float32[C, d]: the segment side of `retrieval`, one row per occupation."""
-        vectors = self.model.occupation_vectors.copy()
-        width = vectors.shape[1] // len(self.model.members)
-        # Every member's bias coordinate is met by 1 / (temperature * members) on the seeker side.
-        shift = self.model.calibrators.temperature * np.log(self.model.popularity)
-        vectors[:, width - 1 :: width] -= shift[:, None].astype(np.float32)
-        return vectors
+        """float32[C, d]: the segment side of `retrieval`, one row per occupation; -log popularity is the last."""
+        return np.column_stack([self.model.occupation_vectors, -self._log_popularity])
 
     def probabilities(self, examples: Examples) -> np.ndarray:
         """float32[n, C]: P(next occupation), the current one included; rows sum to 1."""
@@ -83,7 +79,7 @@ class Affinity:
         wanted = log_expit(reading.stay[has]) + constant - dot  # lifts the dot product to log P(current) + constant
         for i, o, weight in zip(has.tolist(), current.tolist(), wanted.tolist(), strict=True):
             boosts[i][f"occupation={codes[o]}"] = weight
-        return reading.vectors, boosts
+        return np.column_stack([reading.vectors, np.ones(len(reading.vectors), np.float32)]), boosts
 
     @cached_property
     def _log_popularity(self) -> np.ndarray:

@@ -3,9 +3,7 @@
     new occupation, title only     a known title is that occupation; else a mixture of the k occupations with the
                                    nearest titles, weight = softmax(similarity / temperature)
     new occupation, classified     text_share of that mixture, the rest its section's occupations by their hires
-    return to a rare occupation    people go back to what they did about as often whether it is rare or not, but a
-                                   boost that is added to the score of a rare occupation starts from a low score: so
-                                   the boost of a thin occupation is raised by what its bias lacks to the others' mean
+    return to a rare occupation    `HireModel.return_boosts`
 
 A mixture stands in for the occupation's vector, so the score of a seeker for a new job is the weighted mean of the
 scores for its neighbours, without their boosts ("was there before" is not inherited). Biases are log popularities and
@@ -35,13 +33,10 @@ class BackoffConfig:
     neighbours: int = 5
     temperature: float = 0.1  # of the similarities, cosines from -1 to 1
     text_share: float = 0.5  # of a mixture where the section is known as well
-    thin_hires: int = 20  # an occupation with fewer hires is thin
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1 or self.thin_hires < 0:
-            raise ConfigError(
-                f"neighbours is {self.neighbours}, thin_hires {self.thin_hires}; expected at least 1 and 0"
-            )
+        if self.neighbours < 1:
+            raise ConfigError(f"neighbours is {self.neighbours}, expected at least 1")
         if not self.temperature > 0 or not 0 <= self.text_share <= 1:
             raise ConfigError(
                 f"temperature is {self.temperature}, text_share {self.text_share}; expected above 0, and from 0 to 1"
@@ -112,7 +107,8 @@ def blended(first: Mixture, second: Mixture, share: float) -> Mixture:
 def mixture_vectors(vectors: np.ndarray, mixture: Mixture, members: int = 1) -> np.ndarray:
     """float32[n, d]: the weighted mean of the vectors (float32[C, d]) of each row; log(sum w exp(bias)) as its bias.
 
-    vectors: `HireModel.occupation_vectors` or `Affinity.occupation_vectors`, `members` of the model side by side.
+    vectors: `HireModel.occupation_vectors`, `members` of the model side by side. For a lift, the popularity of a row
+    is the same mixture of the occupations' popularities.
     """
     ids, weight = mixture
     share = np.where(ids >= 0, weight, 0)[:, :, None]  # [n, k, 1]
@@ -124,39 +120,15 @@ def mixture_vectors(vectors: np.ndarray, mixture: Mixture, members: int = 1) -> 
     return np.asarray(found, np.float32)
 
 
-def return_boosts(model: HireModel, config: BackoffConfig = BackoffConfig()) -> np.ndarray:
-    """float32[C] >= 0: what to add to the score of a thin occupation that is in the person's own past, 0 elsewhere.
-
-    mean bias of the other occupations - own bias, over the temperature; hires are changes into the occupation. All 0
-    where every occupation is thin: there is nothing to compare with.
-    """
-    hires = model.outcomes - np.diag(model.transitions)
-    thin = hires < config.thin_hires
-    if thin.all():
-        return np.zeros(len(hires), np.float32)
-    vectors = model.occupation_vectors
-    bias = vectors[:, _bias_columns(vectors, len(model.members))].mean(axis=1)  # [C]
-    lack = np.maximum(bias[~thin].mean() - bias, 0) / model.calibrators.temperature
-    return np.where(thin, lack, 0).astype(np.float32)
-
-
-def change_scores(
-    model: HireModel, examples: Examples, new: np.ndarray | None = None, returns: np.ndarray | None = None
-) -> np.ndarray:
+def change_scores(model: HireModel, examples: Examples, new: np.ndarray | None = None) -> np.ndarray:
     """float32[n, C + m]: score of a change into each known occupation, then into m new ones; softmax gives P.
 
-    new float32[m, d], in the space of `model.occupation_vectors`; returns float32[C] of `return_boosts`. The current
-    occupation has -inf.
+    new float32[m, d], in the space of `model.occupation_vectors`. The current occupation has -inf.
     """
     reading = model.read(examples)
     vectors = model.occupation_vectors if new is None else np.concatenate([model.occupation_vectors, new])
     scores = reading.vectors @ vectors.T  # [n, C + m]
     np.add.at(scores, (reading.instance, reading.occupation), reading.weight)
-    if returns is not None:
-        past = np.zeros(scores.shape, bool)
-        past[reading.instance, reading.occupation] = True
-        row, occupation = np.nonzero(past)  # each once, however often it was held
-        scores[row, occupation] += returns[occupation]
     has = np.flatnonzero(reading.current >= 0)
     scores[has, reading.current[has]] = -np.inf
     return np.asarray(scores)

@@ -106,6 +106,12 @@ class Overlay:
     def vetoed(self) -> set[str]:
         return {found for found, edit in self.standing.items() if edit.action == "veto"}
 
+    def only_vetoed(self, links: LinkSet) -> LinkSet:
+        """What the vetoes took away from `links` (as mined): those links, mined or added, as they were before."""
+        gone = self.vetoed()
+        before = Overlay(edit for edit in self.edits if edit.action != "veto" or edit.link_id not in gone).apply(links)
+        return before.take([i for i, found in enumerate(before.link_ids) if found in gone])
+
     def dormant(self, links: LinkSet) -> tuple[LinkEdit, ...]:
         """What stands for links that `links` (as mined) does not hold and nobody added: no effect, not lost."""
         have = links.position.keys() | self._added.keys()

@@ -31,11 +31,13 @@ def explain(
     person_id: str,
     occupation: str,
     edited_by: Mapping[str, str] | None = None,
+    vetoed: LinkSet | None = None,
 ) -> dict[str, Any]:
     """{"score", "probability", "links", "nearest_hires", "text"} for one person and one occupation code.
 
     score is the log lift over the occupation's popularity; links are those in use, edited_by says who edited which;
-    nearest_hires: see the module. NotFoundError for a person or an occupation that nothing is known of.
+    nearest_hires: see the module. With `vetoed`, links that people took out of use, those which would join the two are
+    under "vetoed". NotFoundError for a person or an occupation that nothing is known of.
     """
     target = model.taxonomy.find(occupation)
     person = careers.find(person_id)
@@ -52,13 +54,11 @@ def explain(
         *_links_in_words(links, shared),
         *_hires_in_words(moves, nearest, latest, careers, target),
     ]
-    return {
-        "score": score,
-        "probability": probability,
-        "links": shared,
-        "nearest_hires": nearest,
-        "text": "\n".join(lines),
-    }
+    answer: dict[str, Any] = {"score": score, "probability": probability, "links": shared, "nearest_hires": nearest}
+    if vetoed is not None:
+        answer["vetoed"] = shared_links(vetoed, latest, target, model.taxonomy, edited_by)
+        lines += [f"  vetoed: {_link_in_words(link)}" for link in answer["vetoed"]]
+    return answer | {"text": "\n".join(lines)}
 
 
 def shared_links(
@@ -146,13 +146,12 @@ def _cautions(model: HireModel, latest: Examples, target: int) -> list[str]:
 def _links_in_words(links: LinkSet, shared: list[dict[str, Any]]) -> list[str]:
     if not shared:
         return ["  no link joins them" if len(links) else "  no links were learned"]
-    lines = []
-    for link in shared[:SHOWN]:
-        mark = f", edited by {link['edited_by']}" if link["edited_by"] else ""
-        lines.append(
-            f"  link {link['link_id']}: {link['words']} (weight {link['weight']:.2f}, {link['hires']} hires{mark})"
-        )
-    return lines
+    return [f"  {_link_in_words(link)}" for link in shared[:SHOWN]]
+
+
+def _link_in_words(link: dict[str, Any]) -> str:
+    mark = f", edited by {link['edited_by']}" if link["edited_by"] else ""
+    return f"link {link['link_id']}: {link['words']} (weight {link['weight']:.2f}, {link['hires']} hires{mark})"
 
 
 def _hires_in_words(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from graph.backoff import with_first_observations
 from graph.bipartite import examples_from_careers
 from graph.links import LinkSet
 from graph.mining import LinkConfig, mine_links
@@ -17,7 +18,9 @@ from graph.train import TrainConfig, fit
 from market.careers import Careers
 
 # Chosen on validation persons, see docs/decisions/0008; a site's logs, where time is short, do without.
-CAREERS_TRAIN = TrainConfig(members=2, encoders=("attention", "gru"), backwards=0.3, model=ModelConfig(copy="gated"))
+CAREERS_TRAIN = TrainConfig(
+    members=2, encoders=("attention", "gru"), backwards=0.3, thin_hires=20, model=ModelConfig(copy="gated")
+)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,16 @@ class Fitted:
 def fit_careers(careers: Careers, config: CareersConfig, progress: Callable[[str], None] = lambda _: None) -> Fitted:
     """Model and links from every person of a careers directory; a change of occupation stands for a hire.
 
-    The network also learns from stays; links count changes only, against occupations drawn by how often they hire.
+    The network also learns from stays and from first observations, for seekers without a history; links count changes
+    only, against occupations drawn by how often they hire.
     """
     examples = examples_from_careers(careers)
     changes = examples.take(examples.changed)
     progress("training the hire model")
-    model = fit(examples, careers.taxonomy, config.train)
+    model = fit(with_first_observations(examples), careers.taxonomy, config.train)
+    # First observations teach, but nobody was hired by them: popularity and baselines do not count them.
+    outcomes = np.bincount(examples.target, minlength=len(careers.taxonomy)).astype(np.float64)
+    model = replace(model, outcomes=outcomes)
     progress("mining links")
     hires_into = np.bincount(changes.target, minlength=len(careers.taxonomy)).astype(float)
     links = mine_links(changes, careers.taxonomy, hires_into, config.links)

@@ -122,14 +122,11 @@ def run_trial(
 
     progress("choosing on validation persons")
     tried = _tried(methods, _judged_by(survivors.tokens, pairs, person, fold == VALIDATE), config)
-    chosen = _choose(methods, tried, config.allowed_excess)
+    chosen = _choose(methods, tried, config)
     progress("judging on test persons")
     test = _judged_by(survivors.tokens, pairs, person, fold == TEST)
     curves = {name: methods[row].judged(test) for name, row in chosen.items()}
-    l1 = min(
-        (name for name in (LOGISTIC, COVER) if name in chosen),
-        key=lambda name: _rank(tried[chosen[name]], config.allowed_excess),
-    )
+    l1 = min((LOGISTIC, COVER), key=lambda name: _rank(tried[chosen[name]], config))
     rng = np.random.default_rng([config.seed, 71])
     return {
         "pairs": counts,
@@ -182,47 +179,48 @@ def _methods(
 
 
 def _tried(methods: list[Method], validation: Pairs, config: TrialConfig) -> list[dict[str, Any]]:
-    """Per method on validation persons: mean share of linked pairs without hire over the recall levels, and beside the
-    best plain ratio: times fewer links, more false positives on average and at the worst level; None where a method
-    does not reach every level."""
+    """Per method on validation persons: how many recall levels it reaches, and over those, beside the best plain ratio:
+    times fewer links, more false positives on average and at the worst level; None where it reaches none.
+
+    The best ratio reaches every level, with the fewest pairs without hire linked on average over the levels."""
     read = [at_recall(method.judged(validation), config.levels) for method in methods]
     share = [float(found.linked_among_no_hires.mean()) for found in read]
     plain = [row for row, method in enumerate(methods) if method.kind == RATIO and np.isfinite(share[row])]
     if not plain:
         raise DataError("recall levels", f"the ratio does not reach all of {config.levels}", "ask for other levels")
-    best = read[min(plain, key=lambda row: share[row])]
+    reference = min(plain, key=lambda row: share[row])
+    best = read[reference]
     rows = []
-    for method, found, mean in zip(methods, read, share, strict=True):
-        row: dict[str, Any] = {"method": method.kind, "option": method.option, "linked_among_no_hires": None}
-        row |= {"times_fewer": None, "more_false_positives": None, "worst_level": None}
-        if np.isfinite(mean):
-            fewer = float(np.exp(np.log(best.links / found.links).mean()))
-            more = found.linked_among_no_hires / best.linked_among_no_hires - 1
-            row |= {"linked_among_no_hires": mean, "times_fewer": fewer}
+    for number, (method, found) in enumerate(zip(methods, read, strict=True)):
+        reached = np.flatnonzero(np.isfinite(found.links))
+        row: dict[str, Any] = {"method": method.kind, "option": method.option, "reference": number == reference}
+        row |= {"levels": len(reached), "times_fewer": None, "more_false_positives": None, "worst_level": None}
+        if len(reached):
+            fewer = np.log(best.links / found.links)[reached]
+            more = (found.linked_among_no_hires / best.linked_among_no_hires)[reached] - 1
+            row |= {"times_fewer": float(np.exp(fewer.mean()))}
             row |= {"more_false_positives": float(more.mean()), "worst_level": float(more.max())}
         rows.append(row)
     return rows
 
 
-def _choose(methods: list[Method], tried: list[dict[str, Any]], allowed_excess: float) -> dict[str, int]:
-    """Rows of the chosen methods: the ratio of fewest false positives, and of each other kind the fewest links among
-    those within the allowed excess; where none is, the least excess; where none reaches all levels, any."""
-    rows = range(len(methods))
-    ratios = [row for row in rows if methods[row].kind == RATIO and tried[row]["linked_among_no_hires"] is not None]
-    chosen = {RATIO: min(ratios, key=lambda row: tried[row]["linked_among_no_hires"])}
+def _choose(methods: list[Method], tried: list[dict[str, Any]], config: TrialConfig) -> dict[str, int]:
+    """Rows of the chosen methods: the best ratio as `_tried` says, and of each other kind the best by `_rank`."""
+    chosen = {RATIO: next(number for number, row in enumerate(tried) if row["reference"])}
     for kind in (LEAN, LOGISTIC, COVER):
-        of_kind = [row for row in rows if methods[row].kind == kind]
-        chosen[kind] = min(of_kind, key=lambda row: _rank(tried[row], allowed_excess))
+        of_kind = [row for row, method in enumerate(methods) if method.kind == kind]
+        chosen[kind] = min(of_kind, key=lambda row: _rank(tried[row], config))
     return chosen
 
 
-def _rank(row: dict[str, Any], allowed_excess: float) -> tuple[int, float]:
-    """Smaller is better."""
-    if row["times_fewer"] is None:
-        return 2, 0.0
-    if row["worst_level"] > allowed_excess:
-        return 1, row["worst_level"]
-    return 0, -row["times_fewer"]
+def _rank(row: dict[str, Any], config: TrialConfig) -> tuple[int, float, float]:
+    """Smaller is better: within the allowed excess wherever it reaches (half of the levels at least), then more levels
+    reached, then fewer links; outside of it the least excess; and what reaches less comes last."""
+    if row["levels"] == 0 or 2 * row["levels"] < len(config.levels):
+        return 2, -row["levels"], 0.0
+    if row["worst_level"] > config.allowed_excess:
+        return 1, row["worst_level"], 0.0
+    return 0, -row["levels"], -row["times_fewer"]
 
 
 def _judged_by(tokens: LinkTokens, pairs: LinkPairs, person: np.ndarray, rows: np.ndarray) -> Pairs:

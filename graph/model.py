@@ -19,6 +19,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graph.bipartite import HELD_BY, Examples, hetero_data
+from graph.calibration import row_temperatures
 from graph.network import HireGNN, ModelConfig
 from market.artefacts import open_artefact, writing
 from market.taxonomy import Taxonomy
@@ -30,11 +31,14 @@ LARGEST_STAY_LOGIT = 12.0  # keeps the boost of the current occupation finite
 
 @dataclass(frozen=True)
 class Calibrators:
-    """score / temperature for the change softmax; stay_scale * logit + stay_shift (Platt) for the stay head."""
+    """score / T_i for the change softmax, T_i = `row_temperatures` of temperature and caution; stay_scale * logit +
+    stay_shift (Platt) for the stay head; occupations of fewer than thin_hires hires get `HireModel.return_boosts`."""
 
     temperature: float = 1.0
     stay_scale: float = 1.0
     stay_shift: float = 0.0
+    caution: float = 0.0
+    thin_hires: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,21 @@ class HireModel:
         with torch.no_grad():
             return np.concatenate([member.occupation_vectors().numpy() for member in self.members], axis=1)
 
+    @cached_property
+    def return_boosts(self) -> np.ndarray:
+        """float32[C] >= 0: added once to the score of a thin occupation that is in the person's own past.
+
+        People go back to what they did about as often whether it is rare or not, but a boost added to the score of a
+        rare occupation starts from a low bias: what is added is what the bias lacks to the mean of the others. All 0
+        where every occupation is thin: there is nothing to compare with.
+        """
+        thin = self.outcomes - np.diag(self.transitions) < self.calibrators.thin_hires
+        if thin.all() or not thin.any():
+            return np.zeros(len(thin), np.float32)
+        width = self.occupation_vectors.shape[1] // len(self.members)
+        bias = self.occupation_vectors[:, width - 1 :: width].mean(axis=1)  # [C]
+        return np.where(thin, np.maximum(bias[~thin].mean() - bias, 0), 0).astype(np.float32)
+
     def read(self, examples: Examples) -> Reading:
         """Run the network on the instances, block by block."""
         segments, members = len(self.taxonomy), len(self.members)
@@ -101,20 +120,37 @@ class HireModel:
             occupation, instance = data[HELD_BY].edge_index.numpy()
             vectors, boosts, stays = self._answers(data)
             known = occupation < segments
-            parts.append((vectors, begin + instance[known], occupation[known], boosts[known], stays))
+            instance, occupation, boosts = instance[known], occupation[known], boosts[known]
+            _, once = np.unique(instance * segments + occupation, return_index=True)
+            boosts[once] += self.return_boosts[occupation[once]]
+            by = self._temperatures(vectors, instance, occupation, boosts, data["seeker"].current.numpy())[:, None]
+            parts.append((vectors / (by * members), begin + instance, occupation, boosts / by[instance, 0], stays))
         vectors, instance, occupation, boosts, stays = (np.concatenate(part) for part in zip(*parts, strict=True))
         current = examples.current.astype(np.int64)
         current[current >= segments] = -1
         fit = self.calibrators
         stay = np.clip(fit.stay_scale * stays + fit.stay_shift, -LARGEST_STAY_LOGIT, LARGEST_STAY_LOGIT)
         return Reading(
-            vectors=vectors / np.float32(fit.temperature * members),
+            vectors=vectors,
             instance=instance,
             occupation=occupation,
-            weight=(boosts / fit.temperature).astype(np.float32),
+            weight=boosts,
             current=current,
             stay=np.where(current >= 0, stay, -np.inf).astype(np.float32),
         )
+
+    def _temperatures(
+        self, vectors: np.ndarray, instance: np.ndarray, occupation: np.ndarray, boosts: np.ndarray, current: np.ndarray
+    ) -> np.ndarray:
+        """float32[n]: what the scores of each instance are divided by."""
+        fit = self.calibrators
+        if not fit.caution:
+            return np.full(len(vectors), fit.temperature, np.float32)
+        scores = vectors @ self.occupation_vectors.T / len(self.members)  # [n, C]
+        np.add.at(scores, (instance, occupation), boosts)
+        has = np.flatnonzero(current < scores.shape[1])
+        scores[has, current[has]] = -np.inf
+        return row_temperatures(scores, fit.temperature, fit.caution).astype(np.float32)
 
     def _answers(self, data: HeteroData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(vectors float32[n, d] side by side, mean boosts float32[e], mean stay logits float32[n]), not calibrated."""

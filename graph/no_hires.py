@@ -54,7 +54,7 @@ class Chosen:
 
 def choose_no_hires(hires: int, offered: Mapping[str, int], config: NoHireConfig, rng: np.random.Generator) -> Chosen:
     """Choose from what is on offer (observed pairs a source), in the order of the setting, until the ratio is met."""
-    wanted = round(config.per_hire * hires)
+    wanted = max(1, round(config.per_hire * hires))
     observed = min(wanted, config.observed_per_hire * hires)
     rows: dict[str, np.ndarray] = {}
     drawn, sampled = 0, np.zeros(0, np.int64)

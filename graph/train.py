@@ -6,9 +6,9 @@ Instances are independent once the segment tables are given, so a batch is any s
 edges; nothing needs to be sampled from a larger graph. A fold of persons is held out: it picks the best epoch of every
 member and fits the two calibrators.
 
-Cost: members * epochs * (instances, about twice as many with careers read backwards) / batch steps, each about 20 ms on
-one core with attention and 35 ms with the recurrent encoder; memory is that of the instances (150 bytes each), of one
-batch of scores (batch * segments floats) and of torch itself: under 1 GB for 100,000 instances.
+Cost: members * epochs * (instances, about twice as many with careers read backwards) / batch steps, each about 25 ms of
+one core with attention and 60 ms with the recurrent encoder; memory is that of the instances (150 bytes each), of one
+batch of scores (batch * segments floats) and of torch itself: about 1 GB for 80,000 instances.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 
 from graph.batches import Weighted, forget, hide_items, relative_weights, split_by_person
 from graph.bipartite import Examples, hetero_data
-from graph.calibration import fit_temperature, logistic_line
+from graph.calibration import fit_confidence, logistic_line
 from graph.encoders import ENCODERS
 from graph.loss import hire_loss
 from graph.model import BLOCK, Calibrators, HireModel
@@ -53,6 +53,7 @@ class TrainConfig:
     forget_all: float = 0.02  # chance that nothing is known: teaches the seeker without a history
     validation_share: float = 0.05  # of the persons
     smallest_validation: int = 100  # with fewer validation changes: last epoch, no calibration
+    thin_hires: int = 0  # occupations of fewer hires get the model's return boosts; 0: none does
     device: str = "cpu"  # one of DEVICES; auto: cuda where there is one
     model: ModelConfig = field(default_factory=ModelConfig)
 
@@ -63,6 +64,8 @@ class TrainConfig:
             raise ConfigError(f"validation_share has to be in [0, 1), not {self.validation_share}")
         if min(self.stay_weight, self.hard_negatives, self.backwards, self.weight_decay) < 0:
             raise ConfigError("stay_weight, hard_negatives, backwards and weight_decay have to be at least 0")
+        if self.thin_hires < 0:
+            raise ConfigError(f"thin_hires is {self.thin_hires}, expected 0 or more hires")
         if self.device not in DEVICES:
             raise ConfigError(f"device has to be one of {', '.join(DEVICES)}, not {self.device!r}")
         unknown = [name for name in self.encoders if name not in ENCODERS]
@@ -80,7 +83,7 @@ def device_of(config: TrainConfig) -> torch.device:
     there = torch.cuda.is_available()
     if config.device == "cuda" and not there:
         raise ConfigError("device is 'cuda', but torch sees no CUDA device; use 'cpu' or 'auto'")
-    return torch.device("cuda" if there and config.device != "cpu" else "cpu")
+    return torch.device("cuda:0" if there and config.device != "cpu" else "cpu")
 
 
 def fit(
@@ -119,15 +122,16 @@ def fit(
     years = np.floor(train.examples.year)
     widths = replace(config.model, periods=int(years.max() - years.min()) + 1)
 
+    device = device_of(config)
     members, scores, stays = [], 0.0, 0.0
-    with torch.random.fork_rng(devices=[]), _one_thread():
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _one_thread():
         for number in range(config.members):
             rng = np.random.default_rng([config.seed, number])
             torch.manual_seed(int(rng.integers(2**31)))
             kind = config.encoders[number % len(config.encoders)] if config.encoders else widths.encoder
             net = HireGNN(taxonomy, replace(widths, encoder=kind))
             _start_from_data(net, train.examples, titles)
-            members.append(_train(net, train, held_out, config, rng, number, progress))
+            members.append(_train(net.to(device), train, held_out, config, rng, number, progress))
             change, stay = _predict(members[-1], held_out.examples)
             scores, stays = scores + change / config.members, stays + stay / config.members
 
@@ -143,7 +147,7 @@ def fit(
         transitions=transitions,
         outcomes=np.bincount(examples.target, minlength=segments).astype(np.float64),
         seen=seen,
-        calibrators=_calibrate(held_out.examples, scores, stays),
+        calibrators=replace(_calibrate(held_out.examples, scores, stays), thin_hires=config.thin_hires),
         training=asdict(config),
         metrics={"instances": len(examples), "changes": int(examples.changed.sum()), "held_out": len(held_out)},
     )
@@ -159,8 +163,7 @@ def _train(
     progress: Progress | None,
 ) -> HireGNN:
     """The network at its best epoch, on the CPU."""
-    device = device_of(config)
-    net = net.to(device)
+    device = net.bias.device
     segments, section = len(net.bias), net.segment_in.section
     tables = [p for p in net.parameters() if p.ndim > 1]
     free = [p for name, p in net.named_parameters() if p.ndim == 1 and name != "copy.of_rank"]
@@ -251,6 +254,6 @@ def _calibrate(held_out: Examples, scores: np.ndarray, stays: np.ndarray) -> Cal
     if not len(held_out):
         return Calibrators()
     changed, has = held_out.changed, held_out.lengths > 0
-    temperature = fit_temperature(scores[changed], held_out.target[changed])
+    temperature, caution = fit_confidence(scores[changed], held_out.target[changed])
     scale, shift = logistic_line(stays[has], (~changed[has]).astype(np.float64))
-    return Calibrators(temperature, scale, shift)
+    return Calibrators(temperature, scale, shift, caution)

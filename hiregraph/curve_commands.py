@@ -27,6 +27,7 @@ def curve(
     data: Annotated[
         Path | None, typer.Option(help="Directory with esco and onet; default HIREGRAPH_DATA, else beside the careers.")
     ] = None,
+    persons: Annotated[int, typer.Option(help="People of the generated world.")] = 1_500,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     cache: Annotated[Path, typer.Option(help="Folder that remembers text vectors.")] = Path(".cache"),
     as_json: JsonOption = False,
@@ -49,7 +50,7 @@ def curve(
     if careers is not None:
         folder = load_settings(data=data).data or careers.parent
     encoder = TextEncoder(cache_dir=cache / "text") if careers is not None else None
-    world = build_skill_world(SkillWorldConfig(seed=seed), careers, folder, encoder, note)
+    world = build_skill_world(SkillWorldConfig(seed=seed, persons=persons), careers, folder, encoder, note)
     report = {"sources": world.sources} | run_trial(*world.pairs(), replace(TrialConfig(), seed=seed), note)
 
     out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The commands `graph fit`, `graph evaluate`, `graph links` and `graph explain`.
+"""The commands `graph fit`, `graph evaluate` and `graph explain`; the others are added to them.
 
 What they run is imported when they run: torch takes seconds that `--help` should not.
 """
@@ -15,11 +15,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from market.errors import ArtefactError, ConfigError
+from hiregraph import audit_commands, curve_commands, link_commands
+from hiregraph.model_folder import JsonOption, ModelOption, part_of
+from market.errors import ConfigError
 
 app = typer.Typer(help="Who gets hired where: links, the hire model, and how good they are.", no_args_is_help=True)
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-ModelOption = Annotated[Path, typer.Option(help="What `graph fit` or `demo` wrote.")]
+app.command("links")(link_commands.links)
+app.command("curve")(curve_commands.curve)
+app.command("audit")(audit_commands.audit)
+app.add_typer(link_commands.edit_app, name="edit")
 
 
 @app.command("fit")
@@ -55,6 +59,7 @@ def fit(
         note("reading careers")
         fitted = fit_careers(read_careers(careers), replace(config, train=train), note)
         fitted.save(out)
+        link_commands.say_kept_edits(out, fitted.links, note)
         summary = {"persons": fitted.persons, "hires": fitted.hires, "links": len(fitted.links)}
     else:
         assert logs is not None
@@ -63,6 +68,7 @@ def fit(
         learned, hires = fit_learned(read_tables(logs), LearnedConfig(seed=seed, train=train), progress=note)
         learned.save(out)
         save_hires(hires, out)
+        link_commands.say_kept_edits(out, learned.links, note)
         summary = {name: int(learned.metrics[name]) for name in ("persons", "hires", "links")}
     _answer({"seconds": round(time.perf_counter() - began, 2), **summary}, as_json)
 
@@ -81,7 +87,7 @@ def evaluate(
     from graph.model import HireModel
     from market.careers import read_careers
 
-    hire_model = HireModel.load(_part(model, "model"))
+    hire_model = HireModel.load(part_of(model, "model"))
     metrics = evaluate_model(hire_model, read_careers(careers, hire_model.taxonomy))
     if as_json:
         typer.echo(json.dumps(metrics))
@@ -99,97 +105,39 @@ def evaluate(
     Console().print(shown, highlight=False)
 
 
-@app.command("links")
-def links(
-    model: ModelOption,
-    seeker_attribute: Annotated[
-        str | None, typer.Option(help="Only this seeker attribute, e.g. occupation or occupation=313.")
-    ] = None,
-    job_attribute: Annotated[str | None, typer.Option(help="Only this job attribute.")] = None,
-    top: Annotated[int, typer.Option(help="How many, best first.")] = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """The learned links: which seekers are hired into which jobs, with the hires behind each.
-
-    Example: hiregraph graph links --model out/model --seeker-attribute occupation=313 --top 10
-    """
-    from graph.attributes import job_in_words, seeker_in_words
-    from graph.links import LinkSet
-    from graph.model import HireModel
-
-    if top < 1:
-        raise ConfigError(f"--top is {top}, expected at least 1")
-    found = LinkSet.load(_part(model, "links"))
-    taxonomy = HireModel.load(_part(model, "model")).taxonomy
-    rows, words = [], []
-    for i in range(len(found)):
-        if not (_has(found.seeker[i], seeker_attribute) and _has(found.job[i], job_attribute)):
-            continue
-        rows.append(
-            {
-                "link_id": found.link_ids[i],
-                "seeker": _values(found.seeker[i]),
-                "job": _values(found.job[i]),
-                "weight": round(float(found.weight[i]), 4),
-                "hires": int(found.hires[i]),
-                "no_hires": int(found.no_hires[i]),
-            }
-        )
-        words.append((seeker_in_words(found.seeker[i], taxonomy), job_in_words(found.job[i], taxonomy)))
-        if len(rows) == top:
-            break
-    if as_json:
-        typer.echo(json.dumps({"links": rows}))
-        return
-    table = Table()
-    for name in ("link", "seeker", "job", "weight", "hires", "no hires"):
-        table.add_column(name, justify="left" if name in ("link", "seeker", "job") else "right")
-    for row, sides in zip(rows, words, strict=True):
-        shown = (f"{row['weight']:.2f}", str(row["hires"]), str(row["no_hires"]))
-        table.add_row(str(row["link_id"]), *sides, *shown)
-    Console().print(table)
-
-
 @app.command("explain")
 def explain(
     model: ModelOption,
     person: Annotated[str, typer.Option(help="Person id.")],
     careers: Annotated[Path, typer.Option(help="Directory of careers.")],
     occupation: Annotated[str, typer.Option(help="Occupation code.")],
+    vetoed: Annotated[bool, typer.Option("--vetoed", help="Also the vetoed links that would speak for it.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Why a person would (or would not) be hired into an occupation: score, links, nearest hires.
 
     Example: hiregraph graph explain --model out/model --person 12 --careers data/nlsy79_careers --occupation 313
     """
+    from graph.edits import Overlay, read_edits
     from graph.explain import explain as explain_hire
     from graph.links import LinkSet
     from graph.model import HireModel
     from market.careers import read_careers
 
-    hire_model = HireModel.load(_part(model, "model"))
+    hire_model = HireModel.load(part_of(model, "model"))
+    mined = LinkSet.load(part_of(model, "links"))
+    overlay = Overlay(read_edits(model))
     people = read_careers(careers, hire_model.taxonomy)
-    answer = explain_hire(hire_model, LinkSet.load(_part(model, "links")), people, person, occupation)
+    answer = explain_hire(
+        hire_model,
+        overlay.apply(mined),
+        people,
+        person,
+        occupation,
+        edited_by={found: edit.author for found, edit in overlay.standing.items()},
+        vetoed=overlay.only_vetoed(mined) if vetoed else None,
+    )
     typer.echo(json.dumps(answer)) if as_json else Console().print(answer["text"], highlight=False)
-
-
-def _part(folder: Path, name: str) -> Path:
-    if not (folder / name / "manifest.json").is_file():
-        raise ArtefactError(f"{folder} holds no {name}; give the directory that `hiregraph graph fit` wrote")
-    return folder / name
-
-
-def _has(attributes: tuple[str, ...], wanted: str | None) -> bool:
-    return wanted is None or any(wanted in (found, found.split("=", 1)[0]) for found in attributes)
-
-
-def _values(attributes: tuple[str, ...]) -> dict[str, list[str]]:
-    """{"occupation": ["313"], "past_occupation": ["379", "385"]}: every kind with its values."""
-    found: dict[str, list[str]] = {}
-    for attribute in attributes:
-        kind, _, value = attribute.partition("=")
-        found.setdefault(kind, []).append(value)
-    return found
 
 
 def _answer(summary: dict[str, Any], as_json: bool) -> None:

@@ -35,9 +35,7 @@ def links(
     ] = None,
     job_attribute: Annotated[str | None, typer.Option(help="Only this job attribute.")] = None,
     top: Annotated[int, typer.Option(help="How many, best first.")] = 20,
-    vetoed: Annotated[
-        bool, typer.Option("--vetoed", help="The vetoed links as well, with their learned weight.")
-    ] = False,
+    vetoed: Annotated[bool, typer.Option("--vetoed", help="The vetoed links instead, as they were.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """The links in use: which seekers are hired into which jobs, with the hires behind each and who edited it.
@@ -51,8 +49,7 @@ def links(
     _check_kind("--seeker-attribute", seeker_attribute, SEEKER_KINDS)
     _check_kind("--job-attribute", job_attribute, JOB_KINDS)
     mined, overlay, taxonomy = _read(model)
-    found = overlay.apply(mined) if not vetoed else _with_vetoed(mined, overlay)
-    gone = overlay.vetoed()
+    found = overlay.only_vetoed(mined) if vetoed else overlay.apply(mined)
     chosen = [
         i for i in range(len(found)) if _has(found.seeker[i], seeker_attribute) and _has(found.job[i], job_attribute)
     ][:top]
@@ -68,20 +65,22 @@ def links(
             "no_hires": int(found.no_hires[i]),
             "edited_by": edit.author if edit is not None else None,
         }
-        rows.append(row | ({"vetoed": found.link_ids[i] in gone} if vetoed else {}))
+        rows.append(row)
     if as_json:
         answer = {"links": rows, "of": len(found), "intercept": round(mined.intercept, 4), "source": mined.source}
         typer.echo(json.dumps(answer))
         return
     table = Table(caption=f"{len(chosen)} of {len(found)} links; pairs without hire: {mined.source or 'not recorded'}")
-    for name in ("link", "seeker", "job", "weight", "hires", "no hires", "edited"):
-        table.add_column(name, justify="right" if name in ("weight", "hires", "no hires") else "left")
+    anybody = any(row["edited_by"] for row in rows)
+    for name in ("link", "seeker", "job", "weight", "hires", "no hires", *(["edited"] if anybody else [])):
+        justify = "right" if name in ("weight", "hires", "no hires") else "left"
+        table.add_column(name, justify=justify, min_width=12 if name == "link" else None)  # ids are there to be copied
     for i, row in zip(chosen, rows, strict=True):
         sides = seeker_in_words(found.seeker[i], taxonomy), job_in_words(found.job[i], taxonomy)
         edit = overlay.standing.get(found.link_ids[i])
-        mark = "" if edit is None else f"{edit.action} by {edit.author}"
+        mark = ["" if edit is None else f"{edit.action} by {edit.author}"] if anybody else []
         table.add_row(
-            str(row["link_id"]), *sides, f"{row['weight']:.2f}", str(row["hires"]), str(row["no_hires"]), mark
+            str(row["link_id"]), *sides, f"{row['weight']:.2f}", str(row["hires"]), str(row["no_hires"]), *mark
         )
     Console().print(table)
 
@@ -188,15 +187,17 @@ def list_edits(context: typer.Context, model: EditedModelOption = None, as_json:
         edits = [edit.to_json() | {"state": state(edit)} for edit in overlay.edits]
         typer.echo(json.dumps({"edits": edits, "revision": len(overlay)}))
         return
-    table = Table(caption="dormant: the link is not learned at present; the edit counts again when it is")
-    for name in ("at", "author", "edit", "link", "seeker", "job", "state", "reason"):
-        table.add_column(name)
+    console = Console(soft_wrap=True, highlight=False)
     for edit in overlay.edits:
         number = f" {edit.weight:g}" if edit.weight is not None else f" x {edit.factor:g}" if edit.factor else ""
-        sides = seeker_in_words(edit.seeker, taxonomy), job_in_words(edit.job, taxonomy)
-        when = edit.at.strftime("%Y-%m-%d %H:%M")
-        table.add_row(when, edit.author, edit.action + number, edit.link_id, *sides, state(edit), edit.reason)
-    Console().print(table)
+        words = f"{seeker_in_words(edit.seeker, taxonomy)} -> {job_in_words(edit.job, taxonomy)}"
+        console.print(
+            f"{edit.at:%Y-%m-%d %H:%M} {edit.author}: {edit.action}{number} {edit.link_id} ({state(edit)}) {words}"
+            + (f". {edit.reason}" if edit.reason else ""),
+            markup=False,
+        )
+    if dormant:
+        console.print("dormant: the link is not learned at present; the edit counts again when it is")
 
 
 def say_kept_edits(folder: Path, mined: LinkSet, note: Callable[[str], None]) -> None:
@@ -242,13 +243,6 @@ def _read(folder: Path) -> tuple[LinkSet, Overlay, Taxonomy]:
 
     mined = LinkSet.load(part_of(folder, "links"))
     return mined, Overlay(read_edits(folder)), HireModel.load(part_of(folder, "model")).taxonomy
-
-
-def _with_vetoed(mined: LinkSet, overlay: Overlay) -> LinkSet:
-    from graph.edits import Overlay as Edits
-
-    gone = overlay.vetoed()
-    return Edits(edit for edit in overlay.edits if edit.action != "veto" or edit.link_id not in gone).apply(mined)
 
 
 def _check_kind(option: str, wanted: str | None, kinds: tuple[str, ...]) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numba
 
-COMPILING = ("targeting", "sim")
+COMPILING = ("graph", "targeting", "sim")
 
 
 def source_stamp(root: Path) -> str:
     """Hex digest over names and contents of the Python files of the compiling packages below `root`."""
     digest = hashlib.sha256()
-    for path in sorted(path for name in COMPILING for path in (root / name).glob("*.py")):
+    for path in sorted(path for name in COMPILING for path in (root / name).rglob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

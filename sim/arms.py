@@ -49,7 +49,8 @@ class AttributeScheme:
 
 @dataclass(frozen=True)
 class LinkScheme:
-    """How the link arms use links. pruning None: a seeker asks for every link it is compatible with.
+    """How the link arms use links. pruning None: a seeker asks for every link it is compatible with, and the shared
+    selection by theta does the rest; on validation markets pruning first reached no better jobs at equal reach.
 
     blend: what the links add to the network in graph+links.
     """
@@ -167,18 +168,21 @@ def link_queries(
     The score of a job is the weights of the links it carries, added up.
     """
     taxonomy, links = world.careers.taxonomy, learned.links
+    of_occupation = [job_attributes(o, taxonomy) for o in range(len(taxonomy))]
+    campaigns = [of_occupation[o] for o in world.inventory.occupation[market.terms.job].tolist()]
     reach = LinkReach(links)
     mappings = reach.mappings(seeker_attributes(market.examples, taxonomy))
     if pruning is None:
         held = reach.links_of(mappings)
     else:
-        of_occupation = [job_attributes(o, taxonomy) for o in range(len(taxonomy))]
-        campaigns = [of_occupation[o] for o in world.inventory.occupation[market.terms.job].tolist()]
         in_reach = Lists(market.pairs.start, market.pairs.campaign.astype(np.int64))
         held = reach.prune(mappings, campaigns, in_reach, pruning)
+    carried = np.zeros(len(links), bool)  # asking for a term that no live job has adds nothing but time
+    for attributes in set(map(tuple, campaigns)):
+        carried[links.of_job(attributes)] = True
     terms, weight = [f"link={found}" for found in links.link_ids], links.weight.tolist()
     number: dict[tuple[int, ...], int] = {}
-    asks = [number.setdefault(tuple(row.tolist()), len(number)) for row in held]
+    asks = [number.setdefault(tuple(row.tolist()), len(number)) for row in held.keep(carried[held.items])]
     boosts = [{terms[link]: weight[link] for link in row} for row in number]
     return [Query(found, tuple(found)) for found in boosts], np.array(asks, np.int64)
 

@@ -1,13 +1,11 @@
 """What vacancies of an occupation look like: titles, description, preparation level, wage by metro.
 
-In the careers world these come from O*NET and OEWS through a mapping of Census-1980 occupations to SOC:
-a small table checked by hand for the most frequent codes, then equal titles, then a mixture of the five nearest by
-text.
+In the careers world these come from O*NET and OEWS through a mapping of Census-1980 occupations to SOC
+(`sim.soc_mapping`).
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +14,9 @@ import numpy as np
 import pandas as pd
 
 from market.errors import DataError
-from market.taxonomy import Metros, Taxonomy, normalise_title
+from market.taxonomy import Metros, Taxonomy
 from market.text import TextEncoder
-
-HAND_CHECKED = Path(__file__).with_name("census80_soc.csv")
-MIXTURE = 5
-MIXTURE_TEMPERATURE = 0.05
+from sim.soc_mapping import map_to_soc
 
 
 @dataclass(frozen=True)
@@ -74,51 +69,22 @@ def read_facts(
     zone = dict(zip(zones.onet_code.str[:7], zones.job_zone.astype(float), strict=True))
 
     progress("mapping occupations")
-    by_title = {normalise_title(title): soc for title, soc in zip(onet.Title, onet.soc, strict=True)}
-    for code, title in zip(alternates.code, alternates["Alternate Title"].astype(str), strict=True):
-        by_title.setdefault(normalise_title(title), code[:7])
-    with HAND_CHECKED.open() as stream:
-        by_hand = {row["occ80"]: row["soc"] for row in csv.DictReader(stream)}
-    near = _nearest_by_text(taxonomy, onet, encoder)
+    mapping = map_to_soc(data, taxonomy, encoder)
 
     wages = _wages(data, metros)
     variants = {
         soc: list(group.astype(str)) for soc, group in alternates.groupby(alternates.code.str[:7])["Alternate Title"]
     }
     described = dict(zip(onet.soc, onet.Description.astype(str), strict=True))
-    titles, descriptions, level, wage, how = [], [], [], [], []
-    for position, (code, title) in enumerate(zip(taxonomy.codes, taxonomy.titles, strict=True)):
-        mapped, mixture = _mixture(code, title, by_hand, by_title, near[position])
+    titles, descriptions, level, wage = [], [], [], []
+    for title, mixture in zip(taxonomy.titles, mapping.mixture, strict=True):
         main = max(mixture, key=lambda soc: mixture[soc])
         shown = [t for t in variants.get(main, []) if len(t) <= 60][: titles_each - 1]
         titles.append((title, *shown))
         descriptions.append(described.get(main, title)[:300])
         level.append(sum(weight * zone.get(soc, 2.5) for soc, weight in mixture.items()))
         wage.append(sum(weight * wages(soc) for soc, weight in mixture.items()))
-        how.append(mapped)
-    return Facts(tuple(titles), tuple(descriptions), np.array(level, np.float32), np.array(wage), tuple(how))
-
-
-def _mixture(
-    code: str, title: str, by_hand: dict[str, str], by_title: dict[str, str], near: dict[str, float]
-) -> tuple[str, dict[str, float]]:
-    if code in by_hand:
-        return "hand", {by_hand[code]: 1.0}
-    if normalise_title(title) in by_title:
-        return "title", {by_title[normalise_title(title)]: 1.0}
-    return "text", near
-
-
-def _nearest_by_text(taxonomy: Taxonomy, onet: pd.DataFrame, encoder: TextEncoder) -> list[dict[str, float]]:
-    vectors = encoder.encode([*taxonomy.titles, *onet.Title.astype(str)])
-    similarity = vectors[: len(taxonomy)] @ vectors[len(taxonomy) :].T
-    best = np.argsort(-similarity, axis=1, kind="stable")[:, :MIXTURE]
-    out = []
-    for row, columns in enumerate(best):
-        weight = np.exp((similarity[row, columns] - similarity[row, columns[0]]) / MIXTURE_TEMPERATURE)
-        weight /= weight.sum()
-        out.append(dict(zip(onet.soc.iloc[columns], weight.astype(float), strict=True)))
-    return out
+    return Facts(tuple(titles), tuple(descriptions), np.array(level, np.float32), np.array(wage), mapping.mapped_by)
 
 
 def _wages(data: Path, metros: Metros) -> Callable[[str], np.ndarray]:

@@ -20,7 +20,7 @@ METHOD_WORDS = {
     "L1 logistic": "logistic regression with an L1 penalty and negative weights",
     "L1 cover": "the same with weights that can only be positive and no intercept",
 }
-HEIGHT = 420
+HEIGHT = 380
 NONE = "–"
 
 
@@ -37,14 +37,12 @@ def curve_page(report: Mapping[str, Any]) -> str:
     body = [
         "<h1>Links: how well they retrieve, and how many it takes</h1>",
         f"<p class=lede>{escape(headline(report))}</p>",
-        "<p class=caution>Mechanics: who moves where is recorded, who has which skill is drawn from the occupations. "
-        "Skills so drawn add no information beyond them.</p>",
-        "<div class=sides>",
+        "<p class=caution>Mechanics: who has which skill is drawn from the occupations, so skills add no information "
+        "beyond them. What it shows is how many links a method needs, not that skills help.</p>",
         plot("false", _panel(report, "linked_among_no_hires", "Linked among pairs without hire")),
         plot("links", _panel(report, "links", "Links kept")),
-        "</div>",
         "<p class=note>Persons unseen in mining and in tuning. A pair is linked when at least one kept link fires on "
-        "it. The right-hand scale is logarithmic.</p>",
+        "it. The number of links is on a logarithmic scale.</p>",
         "<h2>At equal recall, against the ratio</h2>",
         table(("method", "times fewer links", "more false positives"), overall),
         *(_levels(name, found[name]) for name in found),

@@ -61,7 +61,7 @@ class OccupationSkills:
 def read_occupation_skills(data: Path, taxonomy: Taxonomy, encoder: TextVectors) -> OccupationSkills:
     """ESCO's skills for a Census-1980 taxonomy, from `data/esco` and `data/onet`.
 
-    mapped_by joins how the SOC code was found (hand, title, text) to "crosswalk", or "neighbours" where the crosswalk
+    mapped_by says how the SOC code was found (by hand, by title, by text), and "over neighbours" where the crosswalk
     lacks every one of its SOC codes.
     """
     mapping = map_to_soc(data, taxonomy, encoder)
@@ -92,7 +92,7 @@ def read_occupation_skills(data: Path, taxonomy: Taxonomy, encoder: TextVectors)
             skills.append(skill[rows])
             flags.append(essential[rows])
         first.append(len(shares))
-        how.append(f"{mapped}, {'crosswalk' if any(soc in by_soc.index for soc in mixture) else 'neighbours'}")
+        how.append(f"by {mapped}" + ("" if any(soc in by_soc.index for soc in mixture) else " over neighbours"))
     return _packed(names, first, shares, skills, flags, _zones(zones, mapping), how)
 
 

@@ -28,8 +28,6 @@ from market.text import TextVectors
 from sim.generated import generated_careers
 from sim.skill_sources import OccupationSkills, generated_occupation_skills, read_occupation_skills
 
-TRAIN, VALIDATE, TEST = 0, 1, 2
-FOLDS = ("train", "validation", "test")
 EXPERIENCE_YEARS = ((2.0, "below 2 years"), (6.0, "2 to 5 years"), (np.inf, "6 years or more"))
 REDRAWS = 50
 
@@ -67,8 +65,9 @@ class SkillWorldConfig:
 class SkillWorld:
     """n hires of people before a change of occupation, n postings (posting i hired seeker i), m pairs.
 
-    seekers, jobs: attributes `kind=value` of each, sorted; person int32[n] and fold int8[n] of seeker i; pair_seeker,
-    pair_job int32[m]; hired bool[m], the n hires first; sources: in words, where each part comes from.
+    seekers, jobs: attributes `kind=value` of each, sorted; person int32[n] and fold int8[n] of seeker i, the
+    folds of graph.link_trial; pair_seeker, pair_job int32[m]; hired bool[m], the n hires first; sources: in words,
+    where each part comes from.
     """
 
     seekers: tuple[tuple[str, ...], ...]
@@ -85,10 +84,6 @@ class SkillWorld:
         weight = np.where(self.hired, 1.0, self.hired.sum() / max(1, (~self.hired).sum()))
         pairs = link_pairs(self.seekers, self.jobs, self.pair_seeker, self.pair_job, self.hired, weight)
         return pairs, self.person[self.pair_seeker], self.fold[self.pair_seeker]
-
-    def pairs_of(self, fold: int) -> np.ndarray:
-        """int64: rows of the pairs whose seeker is in a fold."""
-        return np.flatnonzero(self.fold[self.pair_seeker] == fold)
 
 
 def build_skill_world(
@@ -112,7 +107,7 @@ def build_skill_world(
     progress("mapping occupations to ESCO skills")
     skills = read_occupation_skills(data, careers.taxonomy, encoder)
     shares = skills.mapping_shares(np.bincount(careers.occupation, minlength=len(careers.taxonomy)))
-    mapped = ", ".join(f"{share:.0%} by {how}" for how, share in shares.items())
+    mapped = ", ".join(f"{share:.1%} {how}" for how, share in shares.items())
     return skill_world(
         careers, skills, config, careers_folder.name, f"ESCO, occupations mapped: {mapped} (of observations)"
     )

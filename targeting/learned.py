@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from graph.affinity import Affinity
 from graph.bipartite import Examples
+from graph.edits import load_links
 from graph.hires import NOT_HIRED, HireRules, Hires, confirm
 from graph.history import examples_from_hires
 from graph.links import LinkSet
@@ -137,7 +138,7 @@ class Learned:
         arrays = np.load(folder / "rates" / "occupations.npz", allow_pickle=False)
         return cls(
             HireModel.load(folder / "model"),
-            LinkSet.load(folder / "links"),
+            load_links(folder),
             ResponseModel.from_json((folder / "rates" / "response.json").read_text()),
             SegmentScheme.from_json(content["segments"]),
             Qualification(**content["qualification"]),

@@ -106,6 +106,14 @@ def test_an_added_link_can_be_boosted_and_vetoed_like_any_other():
     assert Overlay([mine, none]).dormant(LINKS) == ()
 
 
+def test_vetoed_links_can_be_seen_as_they_were():
+    mine = new_link([CLERK], [BAKER], 2.5, "anna", NOON)
+    none = LinkEdit("veto", mine.link_id, mine.seeker, mine.job, "bert", NOON)
+    overlay = Overlay([edit("boost", A, factor=2.0), edit("veto", A), mine, none, edit("veto", B), edit("reset", B)])
+    assert weights(overlay.only_vetoed(LINKS)) == {A: 6.0, mine.link_id: 2.5}
+    assert len(Overlay([]).only_vetoed(LINKS)) == 0
+
+
 def test_an_edit_whose_link_is_gone_is_dormant_and_in_force_again_when_it_returns():
     overlay = Overlay([edit("veto", A), edit("boost", B, weight=5.0)])
     refitted = LINKS.take([1, 2])  # the first link is not mined this time

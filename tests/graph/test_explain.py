@@ -170,6 +170,16 @@ def test_an_edited_link_says_who_edited_it(fitted):
     assert ", edited by anna)" in found["text"]
 
 
+def test_vetoed_links_are_told_only_when_asked_for(fitted):
+    model, links = fitted
+    in_use, taken_out = links.take([1, 2, 3]), links.take([0])
+    assert "vetoed" not in explain(model, in_use, CAREERS, "p12", "11")
+    found = explain(model, in_use, CAREERS, "p12", "11", {links.link_ids[0]: "anna"}, taken_out)
+    assert [link["weight"] for link in found["vetoed"]] == [3.0]
+    assert [link["weight"] for link in found["links"]] == [2.0]
+    assert f"  vetoed: link {links.link_ids[0]}" in found["text"]
+
+
 def test_the_links_are_all_that_person_and_occupation_share_best_first(fitted):
     found = explain(*fitted, CAREERS, "p13", "11")["links"]
     assert [link["weight"] for link in found] == [3.0, 2.0, 1.5]

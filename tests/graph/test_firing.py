@@ -33,7 +33,7 @@ def links_of(sides):
 
 
 @given(worlds())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_link_fires_where_both_sides_are_covered_and_is_counted_there(world):
     seekers, jobs, rows, sides = world
     seeker, job, hired = (np.array(column) for column in zip(*rows, strict=True))

@@ -253,14 +253,12 @@ def test_asking_the_index_for_link_ids_is_walking_through_the_segments(world, un
     index = index_of(links, campaigns)
     kept = fast_prune(*world, Pruning(unit, 0.5))
     for seeker, row in zip(seekers, kept, strict=True):
-        walked = {
-            c
-            for p in {links.seeker[link] for link in row if set(links.seeker[link]) <= set(seeker)}
-            for link in row
-            if links.seeker[link] == p
-            for c, campaign in enumerate(campaigns)
-            if set(links.job[link]) <= set(campaign)
-        }
+        mine = {links.seeker[link] for link in row}
+        assert all(set(segment) <= set(seeker) for segment in mine)
+        # a mapping that is kept leads on through every link of its segment, a link only through itself
+        onward = range(len(links)) if unit == "mappings" else row.tolist()
+        job_segments = {links.job[link] for link in onward if links.seeker[link] in mine}
+        walked = {c for c, found in enumerate(campaigns) if any(set(side) <= set(found) for side in job_segments)}
         assert retrieved(index, links, row, len(campaigns)) == walked
 
 

@@ -12,8 +12,9 @@ import pytest
 from graph.attributes import job_attributes, seeker_attributes
 from graph.bipartite import Examples
 from graph.candidates import CandidateConfig
+from graph.link_pairs import link_pairs
 from graph.link_quality import L1Config
-from graph.mining import LinkConfig, mine_links
+from graph.mining import LinkConfig, mine, mine_links
 from market.errors import ConfigError, DataError
 from market.taxonomy import build_taxonomy
 
@@ -173,8 +174,8 @@ def test_both_qualities_see_the_same_sign_on_an_obvious_world():
 
 def test_a_smaller_inverse_penalty_keeps_fewer_links():
     sizes = [
-        len(mine_links(WORLD, TAXONOMY, EVENLY, LinkConfig(logistic=L1Config(inverse_penalty=c))))
-        for c in (1e-3, 0.05, 10.0)
+        len(mine_links(WORLD, TAXONOMY, EVENLY, replace(RATIO, quality="logistic", logistic=L1Config(c))))
+        for c in (1e-3, 0.05, 1.0)
     ]
     assert sizes[0] == 0 < sizes[1] < sizes[2]
 
@@ -274,3 +275,17 @@ def test_nothing_to_learn_from_is_refused():
 def test_impossible_settings_are_refused(setting):
     with pytest.raises(ConfigError):
         LinkConfig(**setting)
+
+
+def test_links_that_speak_against_a_hire_are_no_targets_but_listed():
+    # either skill helps, both together help less than either: the pair of them needs a weight below 0
+    bags = [["skill=a"], ["skill=b"], ["skill=a", "skill=b"], ["skill=c"]]
+    seeker = np.repeat(np.arange(4), 80)
+    hired = np.concatenate([np.arange(80) < hires for hires in (60, 60, 20, 0)])
+    pairs = link_pairs(bags, [["skill=j"]], seeker, np.zeros(320, int), hired, np.where(hired, 1, 0.2))
+    mined = mine(pairs, LinkConfig(logistic=L1Config(10.0), candidates=CandidateConfig((("skill", "skill"),))))
+    assert set(mined.links.seeker) == {("skill=a",), ("skill=b",)}
+    assert mined.against.seeker == (("skill=a", "skill=b"),)
+    assert (mined.links.weight > 0).all()
+    assert (mined.against.weight < 0).all()
+    assert mined.survivors == mined.candidates == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 import typer.main
 
+from graph.links import LinkSet
+from graph.model import HireModel
 from hiregraph.cli import app, main
 from sim.generated import generated_careers
 
@@ -108,6 +111,8 @@ def model(careers: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def test_every_command_of_the_contract_that_is_built_is_there() -> None:
     assert set(LEAVES) >= {
         ("data", "check"), ("graph", "fit"), ("graph", "evaluate"), ("graph", "links"), ("graph", "explain"),
+        ("graph", "edit", "veto"), ("graph", "edit", "boost"), ("graph", "edit", "add"), ("graph", "edit", "reset"),
+        ("graph", "edit", "list"),
         ("text", "rank"), ("text", "evaluate"), ("simulate",), ("serve",), ("keys", "create"), ("db", "upgrade"),
         ("bench",), ("demo",),
     }  # fmt: skip
@@ -231,20 +236,30 @@ def test_graph_evaluate_has_the_keys_others_rely_on(cli: Cli, model: tuple[Path,
 
 
 def test_graph_links_filters_and_counts(cli: Cli, model: tuple[Path, Any, str]) -> None:
-    links = cli("graph", "links", "--model", model[0], "--top", 1_000, "--json").document()["links"]
+    document = cli("graph", "links", "--model", model[0], "--top", 100_000, "--json").document()
+    links = document["links"]
     assert links
+    assert len(links) == document["of"]
+    assert "a hire" in document["source"]
+    assert isinstance(document["intercept"], float)
     for link in links:
         assert link.keys() >= {"link_id", "seeker", "job", "weight", "hires", "no_hires"}
-        assert link["seeker"].keys() >= {"attribute", "value"}
+        assert link["seeker"]
+        assert link["edited_by"] is None
+        for values in (*link["seeker"].values(), *link["job"].values()):
+            assert values
     weights = [link["weight"] for link in links]
     assert weights == sorted(weights, reverse=True)
     top = cli("graph", "links", "--model", model[0], "--top", 3, "--json").document()["links"]
     assert top == links[:3]
-    wanted = links[-1]["seeker"]
-    asked = f"{wanted['attribute']}={wanted['value']}"
-    mine = cli("graph", "links", "--model", model[0], "--seeker-attribute", asked, "--json").document()["links"]
-    assert mine == [link for link in links if link["seeker"] == wanted][:20]
+    kind, values = next(iter(links[-1]["seeker"].items()))
+    asked = ["graph", "links", "--model", model[0], "--json", "--top", 100_000, "--seeker-attribute"]
+    mine = cli(*asked, f"{kind}={values[0]}").document()["links"]
+    assert mine == [link for link in links if values[0] in link["seeker"].get(kind, [])]
+    assert cli(*asked, kind).document()["links"] == [link for link in links if kind in link["seeker"]]
+    assert cli(*asked, f"{kind}=nobody").document()["links"] == []
     assert_a_users_mistake(cli("graph", "links", "--model", model[0], "--top", 0), "--top")
+    assert_a_users_mistake(cli(*asked, "sex=female"), "--seeker-attribute", "occupation")
 
 
 def test_graph_explain_has_the_keys_others_rely_on(cli: Cli, model: tuple[Path, Any, str], careers: Path) -> None:
@@ -253,8 +268,137 @@ def test_graph_explain_has_the_keys_others_rely_on(cli: Cli, model: tuple[Path, 
     assert document.keys() >= {"score", "probability", "links", "nearest_hires", "text"}
     assert 0 < document["probability"] < 1
     assert "Person 7" in document["text"]
+    assert "vetoed" not in document
     assert_a_users_mistake(cli(*asked, "--person", 7, "--occupation", 999), "'999'")
     assert_a_users_mistake(cli(*asked, "--person", 9_999, "--occupation", 3), "9999")
+
+
+# ---- edits of links
+
+
+@pytest.fixture
+def own_model(model: tuple[Path, Any, str], tmp_path: Path) -> Path:
+    """A copy that a test may edit."""
+    return Path(shutil.copytree(model[0], tmp_path / "own"))
+
+
+def all_links(cli: Cli, model: Path, *more: str) -> dict[str, Any]:
+    found = cli("graph", "links", "--model", model, "--top", 100_000, "--json", *more).document()["links"]
+    return {link["link_id"]: link for link in found}
+
+
+def test_a_vetoed_link_is_gone_until_it_is_reset(cli: Cli, own_model: Path) -> None:
+    before = all_links(cli, own_model)
+    gone = next(iter(before))
+    answer = cli("graph", "edit", "--model", own_model, "veto", gone, "--author", "anna", "--reason", "no", "--json")
+    assert answer.document()["edit"]["link_id"] == gone
+    assert all_links(cli, own_model) == {found: link for found, link in before.items() if found != gone}
+    vetoed = all_links(cli, own_model, "--vetoed")
+    assert list(vetoed) == [gone]
+    assert vetoed[gone] == before[gone] | {"edited_by": "anna"}
+    reset = cli("graph", "edit", "reset", gone, "--model", own_model, "--author", "bert")  # --model may stand behind
+    assert reset.code == 0
+    assert all_links(cli, own_model) == before
+    listed = cli("graph", "edit", "list", "--model", own_model, "--json").document()
+    assert [(e["action"], e["author"], e["state"]) for e in listed["edits"]] == [
+        ("veto", "anna", "superseded"),
+        ("reset", "bert", "done"),
+    ]
+    assert (listed["revision"], listed["edits"][0]["reason"]) == (2, "no")
+    shown = cli("graph", "edit", "list", "--model", own_model).out
+    assert f"anna: veto {gone} (superseded)" in shown
+
+
+def test_boosted_and_added_links_are_shown_with_who_edited_them(cli: Cli, own_model: Path) -> None:
+    before = all_links(cli, own_model)
+    last = list(before)[-1]
+    edit = ["graph", "edit", "--model", own_model]
+    assert cli(*edit, "boost", last, "--weight", 99, "--author", "anna").code == 0
+    added = cli(
+        *edit, "add", "--seeker", "occupation=3", "--seeker", "education=<=12", "--job", "occupation=7",
+        "--weight", 50, "--author", "bert", "--json",
+    ).document()["edit"]["link_id"]  # fmt: skip
+    after = all_links(cli, own_model)
+    assert list(after)[:2] == [last, added]
+    assert (after[last]["weight"], after[last]["edited_by"], after[last]["hires"]) == (
+        99,
+        "anna",
+        before[last]["hires"],
+    )
+    assert after[added]["seeker"] == {"education": ["<=12"], "occupation": ["3"]}
+    assert (after[added]["edited_by"], after[added]["hires"]) == ("bert", 0)
+    shown = cli("graph", "links", "--model", own_model, "--top", 1).out
+    assert last in shown
+    assert "boost by" in shown
+    assert "anna" in shown
+
+
+def test_edits_outlive_a_refit_and_a_link_that_is_gone_is_dormant(cli: Cli, own_model: Path, careers: Path) -> None:
+    gone, other = list(all_links(cli, own_model))[:2]
+    edit = ["graph", "edit", "--model", own_model]
+    cli(*edit, "veto", gone, "--author", "anna")
+    cli(*edit, "veto", other, "--author", "anna")
+    LinkSet.load(own_model / "links").take([0]).save(own_model / "links")  # a re-fit that finds one link only
+    assert all_links(cli, own_model) == {}
+    states = [found["state"] for found in cli(*edit, "list", "--json").document()["edits"]]
+    assert states == ["in force", "dormant"]
+    assert cli(*edit, "boost", other, "--factor", 2, "--author", "anna").code == 0  # its edits remember it
+    refitted = cli("graph", "fit", "--careers", careers, "--out", own_model, "--epochs", 1, "--json")
+    refitted.document()
+    assert "kept 3 edits of links; 0 dormant" in refitted.err
+    after = all_links(cli, own_model)
+    assert gone not in after
+    assert after[other]["edited_by"] == "anna"
+
+
+def test_explain_speaks_of_edited_links_and_of_vetoed_ones_when_asked(cli: Cli, own_model: Path, careers: Path) -> None:
+    edit = ["graph", "edit", "--model", own_model, "add", "--job", "occupation=3", "--weight", 2, "--author", "anna"]
+    sections = HireModel.load(own_model / "model").taxonomy.section_names
+    added = [cli(*edit, "--seeker", f"section={name}", "--json").document()["edit"]["link_id"] for name in sections]
+    asked = ["graph", "explain", "--model", own_model, "--careers", careers, "--person", 7, "--occupation", 3, "--json"]
+    mine = [link for link in cli(*asked).document()["links"] if link["edited_by"] == "anna"]
+    assert len(mine) == 1
+    assert mine[0]["link_id"] in added
+    cli("graph", "edit", "--model", own_model, "veto", mine[0]["link_id"], "--author", "bert")
+    assert not [link for link in cli(*asked).document()["links"] if link["edited_by"]]
+    assert [link["edited_by"] for link in cli(*asked, "--vetoed").document()["vetoed"]] == ["bert"]
+
+
+def test_a_model_without_any_link_answers_all_the_same(cli: Cli, own_model: Path, careers: Path) -> None:
+    LinkSet.load(own_model / "links").take([]).save(own_model / "links")
+    assert all_links(cli, own_model) == {}
+    assert "0 of 0 links" in cli("graph", "links", "--model", own_model).out
+    asked = ["graph", "explain", "--model", own_model, "--careers", careers, "--person", 7, "--occupation", 3]
+    assert "no links were learned" in cli(*asked).out
+    edit = ["graph", "edit", "--model", own_model, "add", "--author", "anna", "--weight", 1]
+    assert cli(*edit, "--seeker", "occupation=3", "--job", "occupation=7").code == 0
+    assert len(all_links(cli, own_model)) == 1
+
+
+def test_edits_of_another_version_are_refused_and_kept(cli: Cli, own_model: Path) -> None:
+    written = json.dumps({"kind": "link-edits", "format": 99}) + "\n"
+    (own_model / "link-edits.jsonl").write_text(written)
+    assert_a_users_mistake(cli("graph", "links", "--model", own_model), "format 99")
+    assert (own_model / "link-edits.jsonl").read_text() == written
+
+
+def test_a_mistaken_edit_is_refused_in_one_line_and_nothing_is_kept(cli: Cli, own_model: Path, tmp_path: Path) -> None:
+    edit = ["graph", "edit", "--model", own_model]
+    who = ["--author", "anna"]
+    known = next(iter(all_links(cli, own_model)))
+    for arguments, words in [
+        (["veto", "0123456789ab", *who], ["'0123456789ab'", "graph links"]),
+        (["boost", known, *who], ["either a weight or a factor"]),
+        (["boost", known, "--weight", -1, *who], ["above 0", "veto"]),
+        (["add", "--seeker", "sex=female", "--job", "occupation=3", "--weight", 1, *who], ["'sex=female'", "skill"]),
+        (["add", "--seeker", "occupation=3", "--job", "occupation=999", "--weight", 1, *who], ["'999'"]),
+        (["add", "--seeker", "occupation=3", "--job", "occupation=7", *who], ["--weight"]),
+        (["reset", "0123456789ab", *who], ["'0123456789ab'"]),
+    ]:
+        assert_a_users_mistake(cli(*edit, *arguments), *words)
+    assert_a_users_mistake(cli("graph", "edit", "veto", known, *who), "--model")
+    assert_a_users_mistake(cli("graph", "edit", "--model", tmp_path / "nowhere", "veto", known, *who), "graph fit")
+    assert cli(*edit, "list", "--json").document() == {"edits": [], "revision": 0}
 
 
 def test_without_json_the_answers_are_for_people(cli: Cli, model: tuple[Path, Any, str], careers: Path) -> None:

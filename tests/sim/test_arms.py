@@ -172,7 +172,9 @@ def test_graph_and_links_is_the_forecast_with_the_links_in_it(stage: Stage, mark
     rows = stage.learned.occupation_vectors[occupation].astype(np.float64)
     dot = np.einsum("nc,nc->n", forecast[seeker].astype(np.float64), rows)
     assert linked(stage, market, scheme, "graph+links") == pytest.approx(dot, rel=1e-5)
-    assert linked(stage, market, LinkScheme(blend=Blend()), "graph+links") == pytest.approx(scores["graph"], rel=1e-4)
+    assert linked(stage, market, LinkScheme(blend=Blend(1.0, 0.0)), "graph+links") == pytest.approx(
+        scores["graph"], rel=1e-4
+    )
 
 
 def test_the_oracle_retrieves_the_recorded_next_occupation_first(stage: Stage, market: Market, scores: Scores) -> None:
