@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from bench.judged import split
 from graph.ablation import ablate
 from graph.bipartite import examples_from_careers
 from graph.learner import CareersConfig
-from market.careers import Careers, read_careers
+from market.careers import Careers
 from market.text import TextEncoder
-from sim.generated import generated_careers
-
-FOLD = "bench"  # the judging fold of the table `graph`: its persons are not looked at here
 
 
 @dataclass(frozen=True)
@@ -32,19 +30,15 @@ QUICK = Size(persons=400, epochs=2)
 
 def run(data: Path | None, size: Size | None = None) -> dict[str, Any]:
     """One row for every variant with differences to the base and their intervals by person; see `ablate`."""
-    if data is None:
-        size = size or QUICK
-        careers, source = generated_careers(size.persons, np.random.default_rng(0)), "generated careers (quick)"
-    else:
-        size = size or Size()
-        careers, source = read_careers(data / "nlsy79_careers"), "NLSY79"
-    development = _development(careers, size.persons)
+    size = size or (QUICK if data is None else Size())
+    people = split(data)
+    development = fewer(people.others, size.persons)
     config = replace(CareersConfig().train, epochs=size.epochs)
     titles = TextEncoder().encode(list(development.taxonomy.titles))
     rows = ablate(
         examples_from_careers(development), development.taxonomy, config, np.random.default_rng(0), titles=titles
     )
-    return {"source": source, "persons": len(development.person_ids), "epochs": size.epochs, "rows": rows}
+    return {"source": people.source, "persons": len(development.person_ids), "epochs": size.epochs, "rows": rows}
 
 
 def show(result: dict[str, Any]) -> list[list[str]]:
@@ -77,13 +71,8 @@ def _with_interval(found: dict[str, Any], name: str) -> str:
     return f"{found[name]:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
-def _development(careers: Careers, most: int) -> Careers:
-    """The careers outside the judging fold, of at most so many persons, those with the smallest hashes."""
-    keys = np.array([_hash(person_id) for person_id in careers.person_ids])
-    outside = np.flatnonzero(keys % 5 != 0)
-    chosen = outside[np.argsort(keys[outside], kind="stable")[:most]]
+def fewer(careers: Careers, most: int) -> Careers:
+    """At most so many persons, those with the smallest hashes."""
+    keys = [hashlib.sha256(f"ablation:{person_id}".encode()).hexdigest() for person_id in careers.person_ids]
+    chosen = np.argsort(keys, kind="stable")[:most]
     return careers.of_persons(np.isin(np.arange(len(keys)), chosen))
-
-
-def _hash(person_id: str) -> int:
-    return int(hashlib.sha256(f"{FOLD}:{person_id}".encode()).hexdigest()[:12], 16)

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graph.bipartite import examples_from_careers
+from bench.judged import fitted, split
 from graph.evaluate import evaluate
-from graph.learner import CareersConfig
-from graph.train import fit
-from market.careers import read_careers
-from sim.generated import generated_careers
 
-FOLD = "bench"  # the persons of the table `graph`: a hashed fifth
-LOWEST, HIGHEST, LARGEST_ERROR = (
-    0.9,
-    1.1,
-    0.02,
-)  # goals: every ratio between the first two, top-1 error at most the last
+LOWEST, HIGHEST = 0.9, 1.1  # goal of every bin's ratio
+LARGEST_ERROR = 0.02  # goal of the top-1 calibration error
 
 
 def run(data: Path | None) -> dict[str, Any]:
     """`graph.evaluate.calibration` of a model fitted on the other persons, with intervals by person."""
-    if data is None:
-        careers, source = generated_careers(4_000, np.random.default_rng(0)), "generated careers (no data directory)"
-    else:
-        careers, source = read_careers(data / "nlsy79_careers"), "NLSY79"
-    held_out = np.array([_hash(person_id) % 5 == 0 for person_id in careers.person_ids])
-    others = examples_from_careers(careers.of_persons(~held_out))
-    model = fit(others, careers.taxonomy, CareersConfig().train)
-    metrics = evaluate(model, careers.of_persons(held_out), np.random.default_rng(0))
+    people = split(data)
+    metrics = evaluate(fitted(data).fitted.model, people.judges, np.random.default_rng(0))
     found = metrics["calibration"]
     ratios = [row["ratio"] for part in (found, found["changes"]) for row in part["bins"]]
     errors = [part["top1"]["ece"] for part in (found, found["changes"])]
     return {
-        "source": source,
-        "persons_held_out": int(held_out.sum()),
+        "source": people.source,
+        "persons_held_out": len(people.judges.person_ids),
         "calibration": found,
         "goals": {
             "every_ratio": bool(ratios) and min(ratios) >= LOWEST and max(ratios) <= HIGHEST,
@@ -78,7 +63,3 @@ def _bin(name: str, row: dict[str, Any]) -> list[str]:
 def _stays(row: dict[str, Any]) -> tuple[str, str, str]:
     ratio = row["stay_observed"] / row["stay_predicted"] if row["stay_predicted"] else float("nan")
     return f"{row['stay_predicted']:.3f}", f"{row['stay_observed']:.3f}", f"{ratio:.2f}"
-
-
-def _hash(person_id: str) -> int:
-    return int(hashlib.sha256(f"{FOLD}:{person_id}".encode()).hexdigest()[:12], 16)

@@ -7,13 +7,13 @@ members of the default kind: what is compared is what to do without hires, not h
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.judged import one_in, split
 from graph.backoff import (
     BackoffConfig,
     blended,
@@ -31,12 +31,10 @@ from graph.model import HireModel
 from graph.predictions import rank_of_target
 from graph.train import TrainConfig, fit
 from market.bootstrap import cluster_bootstrap
-from market.careers import Careers, read_careers
+from market.careers import Careers
 from market.taxonomy import Taxonomy, normalise_title
 from market.text import TextEncoder, TextVectors
-from sim.generated import generated_careers
 
-FOLD = "bench"  # the persons of the table `graph`: a hashed fifth
 HIDDEN = "hidden occupation"  # a hashed tenth of the titles
 FEW, THIN = 5, 20  # hires; the return rule of `graph fit` is for those below THIN
 REACH = 0.1  # of all seekers: whom a promoted job would be shown to
@@ -86,15 +84,11 @@ def hide(taxonomy: Taxonomy, hidden: np.ndarray) -> Hidden:
 
 def run(data: Path | None) -> dict[str, Any]:
     """{slice: {method: {"n", "recall@10", "mrr", "mrr_ci95", "reach"?}}}, on persons never seen."""
-    if data is None:
-        careers, source = generated_careers(4_000, np.random.default_rng(0)), "generated careers (no data directory)"
-    else:
-        careers, source = read_careers(data / "nlsy79_careers"), "NLSY79"
-    held_out = np.array([one_in(5, FOLD, person_id) for person_id in careers.person_ids])
+    people = split(data)
     return {
-        "source": source,
-        "persons_held_out": int(held_out.sum()),
-        **slices(careers.of_persons(~held_out), careers.of_persons(held_out), TextEncoder()),
+        "source": people.source,
+        "persons_held_out": len(people.judges.person_ids),
+        **slices(people.others, people.judges, TextEncoder()),
     }
 
 
@@ -221,11 +215,6 @@ def ranked(scores: np.ndarray, examples: Examples) -> dict[str, Any]:
     ranks = rank_of_target(scores, examples, np.ones(scores.shape[1], bool), current=False)
     estimate = cluster_bootstrap(examples.person, 1 / ranks, rng=np.random.default_rng(0), draws=DRAWS)
     return {**summarise(ranks), "mrr_ci95": estimate.report()["ci95"]}
-
-
-def one_in(parts: int, salt: str, name: str) -> bool:
-    """Whether a name falls into the first of so many equal parts, which salt and name alone decide."""
-    return int(hashlib.sha256(f"{salt}:{name}".encode()).hexdigest()[:12], 16) % parts == 0
 
 
 def show(result: dict[str, Any]) -> list[list[str]]:

@@ -11,7 +11,6 @@ intervals by person.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.judged import one_in, split
 from graph.affinity import Affinity
 from graph.bipartite import Examples, examples_from_careers
 from graph.combined import Blend, LinkScores, blended, fit_blend, log_changes
@@ -26,10 +26,9 @@ from graph.evaluate import summarise
 from graph.learner import CareersConfig, Fitted, fit_careers
 from graph.predictions import rank_of_target
 from market.bootstrap import cluster_bootstrap, paired_difference
-from market.careers import Careers, read_careers
-from sim.generated import generated_careers
+from market.careers import Careers
 
-FOLD, DEVELOPMENT = "bench", "dev"
+DEVELOPMENT = "dev"
 NETWORK, RESCALED, LINKS, BOTH = "network", "network, rescaled", "links", "network + links"
 DRAWS = 1000
 
@@ -62,33 +61,21 @@ class Sides:
 
 def run(data: Path | None) -> dict[str, Any]:
     """Recall@10, MRR and log loss of each, on all changes and by whether a link fires; shares covered; the blends."""
-    if data is None:
-        careers, source = generated_careers(4_000, np.random.default_rng(0)), "generated careers (no data directory)"
-    else:
-        careers, source = read_careers(data / "nlsy79_careers"), "NLSY79"
-    held_out = fold(careers, FOLD)
-    training = careers.of_persons(~held_out)
-    development = fold(training, DEVELOPMENT)
+    people = split(data)
+    development = np.array([one_in(5, DEVELOPMENT, person_id) for person_id in people.others.person_ids])
     began = time.perf_counter()
-    fitted = fit_careers(training.of_persons(~development), CareersConfig())
+    fitted = fit_careers(people.others.of_persons(~development), CareersConfig())
     seconds = time.perf_counter() - began
-    blends = fit_blends(read_sides(fitted, training.of_persons(development)))
-    found = compare(read_sides(fitted, careers.of_persons(held_out)), blends, np.random.default_rng(0))
+    blends = fit_blends(read_sides(fitted, people.others.of_persons(development)))
+    found = compare(read_sides(fitted, people.judges), blends, np.random.default_rng(0))
     return {
-        "source": source,
+        "source": people.source,
         "no_hires": fitted.links.source,
         "links": len(fitted.links),
         "fit_seconds": round(seconds, 1),
         "blends": {name: {"scale": blend.scale, "beta": blend.beta} for name, blend in blends.items()},
         **found,
     }
-
-
-def fold(careers: Careers, name: str) -> np.ndarray:
-    """bool[P]: a hashed fifth of the persons."""
-    return np.array(
-        [int(hashlib.sha256(f"{name}:{i}".encode()).hexdigest()[:12], 16) % 5 == 0 for i in careers.person_ids]
-    )
 
 
 def read_sides(fitted: Fitted, careers: Careers) -> Sides:

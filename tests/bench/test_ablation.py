@@ -1,21 +1,19 @@
-"""The ablation's table, and that it keeps away from the persons who judge."""
+"""The ablation's table."""
 
 import numpy as np
 import pytest
 
-from bench.ablation import Size, _development, _hash, run, show
+from bench.ablation import Size, fewer, run, show
 from graph.ablation import VARIANTS
 from sim.generated import generated_careers
 
 
-def test_nobody_of_the_judging_fold_takes_part():
+def test_of_many_persons_some_are_taken_by_their_ids_alone():
     careers = generated_careers(200, np.random.default_rng(0), years=3)
-    everybody = _development(careers, 1_000)
-    assert not [person_id for person_id in everybody.person_ids if _hash(person_id) % 5 == 0]
-    assert 140 < len(everybody.person_ids) < 180
-    some = _development(careers, 50)
+    assert fewer(careers, 1_000).person_ids == careers.person_ids
+    some = fewer(careers, 50)
     assert len(some.person_ids) == 50
-    assert set(some.person_ids) < set(everybody.person_ids)
+    assert fewer(careers.of_persons(np.isin(careers.person_ids, some.person_ids)), 50).person_ids == some.person_ids
 
 
 def test_the_table_shows_the_base_and_differences_to_it():

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.graph_and_links import BOTH, LINKS, NETWORK, RESCALED, Sides, compare, fit_blends, fold, show
+from bench.graph_and_links import BOTH, LINKS, NETWORK, RESCALED, Sides, compare, fit_blends, show
 from graph.bipartite import Examples
 from graph.combined import Blend
-from sim.generated import generated_careers
 
 C = 4
 
@@ -83,10 +82,3 @@ def test_the_table_has_a_row_for_each_and_one_width(result):
     shown = show(result | {"links": 2, "blends": {n: {"scale": b.scale, "beta": b.beta} for n, b in BLENDS.items()}})
     assert [row[0] for row in shown[1:]] == [*BLENDS, "share of changes"]
     assert len({len(row) for row in shown}) == 1
-
-
-def test_a_fold_is_about_a_fifth_and_depends_on_ids_alone():
-    careers = generated_careers(400, np.random.default_rng(0))
-    chosen = fold(careers, "bench")
-    assert 0.1 < chosen.mean() < 0.3
-    assert (fold(careers.of_persons(chosen), "bench")).all()
