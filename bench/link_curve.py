@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from graph.link_trial import TrialConfig, run_trial
+from graph.linking.trial import TrialConfig, run_trial
 from hiregraph.pipeline import peak_mib
 from market.text import TextEncoder
 from sim.skill_page import curve_tables, headline

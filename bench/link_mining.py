@@ -23,11 +23,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graph.candidates import CandidateConfig, find_candidates
-from graph.firing import LinkTokens, count_firings
-from graph.link_pairs import LinkPairs, read_link_pairs
-from graph.mining import LinkConfig, mine
-from graph.no_hires import NoHireConfig, with_no_hires
+from graph.linking.candidates import CandidateConfig, find_candidates
+from graph.linking.firing import LinkTokens, count_firings
+from graph.linking.mining import LinkConfig, mine
+from graph.linking.no_hires import NoHireConfig, with_no_hires
+from graph.linking.pairs import LinkPairs, read_link_pairs
 
 SIZES = (50_000, 150_000, 457_000)
 TWIN_HIRES = 10_000

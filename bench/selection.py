@@ -20,13 +20,13 @@ from bench import auction_selection
 from graph.affinity import Affinity
 from graph.bipartite import Examples
 from graph.calibration import reliability
-from graph.delays import Watched, hire_rate, watched
-from graph.exposure import ExposureConfig, exposure_of
 from graph.hires import HIRED, NOT_HIRED, Hires, confirm
 from graph.model import HireModel
 from graph.predictions import given_change, log_of_target, rank_of_target
-from graph.proxy import ProxyConfig
-from graph.selection import SelectionConfig, training_set
+from graph.selection.delays import Watched, hire_rate, watched
+from graph.selection.exposure import ExposureConfig, exposure_of
+from graph.selection.proxy import ProxyConfig
+from graph.selection.training_set import SelectionConfig, training_set
 from graph.train import TrainConfig, fit
 from market.bootstrap import paired_difference
 from market.qualification import Qualification

@@ -24,9 +24,9 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from graph.affinity import Affinity
-from graph.attributes import job_attributes, seeker_attributes
 from graph.bipartite import Examples
-from graph.link_reach import LinkReach, Lists
+from graph.linking.attributes import job_attributes, seeker_attributes
+from graph.linking.reach import LinkReach, Lists
 from graph.links import LinkSet
 from graph.model import HireModel
 from market.errors import ConfigError, DataError

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from graph.affinity import Affinity
-from graph.attributes import job_attributes, job_in_words, seeker_attributes, seeker_in_words
 from graph.bipartite import Examples, examples_from_careers, latest_of_careers
+from graph.linking.attributes import job_attributes, job_in_words, seeker_attributes, seeker_in_words
 from graph.links import LinkSet
 from graph.model import HireModel
 from market.careers import Careers

@@ -10,10 +10,10 @@ import numpy as np
 
 from graph.backoff import with_first_observations
 from graph.bipartite import examples_from_careers
+from graph.linking.mining import LinkConfig, mine_links
 from graph.links import LinkSet
-from graph.mining import LinkConfig, mine_links
 from graph.model import HireModel
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig, fit
 from market.careers import Careers
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graph.subsets import SubsetIndex
+from graph.linking.subsets import SubsetIndex
 from market.artefacts import open_artefact, writing
 from market.errors import DataError
 

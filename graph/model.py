@@ -20,7 +20,7 @@ from torch_geometric.data import HeteroData
 
 from graph.bipartite import HELD_BY, Examples, hetero_data
 from graph.calibration import row_temperatures
-from graph.network import HireGNN, ModelConfig
+from graph.network.gnn import HireGNN, ModelConfig
 from market.artefacts import open_artefact, writing
 from market.taxonomy import Taxonomy
 

@@ -1,6 +1,6 @@
 """Fit the hire graph: link prediction of the next occupation, on one page.
 
-    for every batch of instances: hide a part of the history, score all segments, take a step on `graph.loss`
+    for every batch of instances: hide a part of the history, score all segments, take a step on `graph.network.loss`
 
 Instances are independent once the segment tables are given, so a batch is any set of instances with their own message
 edges; nothing needs to be sampled from a larger graph. A fold of persons is held out: it picks the best epoch of every
@@ -20,14 +20,14 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 import torch
 
-from graph.batches import Weighted, forget, hide_items, relative_weights, split_by_person
 from graph.bipartite import Examples, hetero_data
 from graph.calibration import fit_confidence, logistic_line
-from graph.encoders import ENCODERS
-from graph.loss import hire_loss
 from graph.model import BLOCK, Calibrators, HireModel
-from graph.network import HireGNN, ModelConfig
-from graph.segment_tables import neighbours_of
+from graph.network.batches import Weighted, forget, hide_items, relative_weights, split_by_person
+from graph.network.encoders import ENCODERS
+from graph.network.gnn import HireGNN, ModelConfig
+from graph.network.loss import hire_loss
+from graph.network.segment_tables import neighbours_of
 from market.errors import ConfigError, DataError
 from market.taxonomy import Taxonomy
 

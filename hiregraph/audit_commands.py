@@ -28,8 +28,8 @@ def audit(
     """
     import numpy as np
 
-    from graph.audit import AuditConfig, read_audit_attributes
-    from graph.audit import audit as audit_model
+    from graph.fairness.audit import AuditConfig, read_audit_attributes
+    from graph.fairness.audit import audit as audit_model
     from graph.model import HireModel
     from market.careers import read_careers
 

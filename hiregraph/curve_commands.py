@@ -36,7 +36,7 @@ def curve(
 
     Example: hiregraph graph curve --careers data/nlsy79_careers --out out/curve
     """
-    from graph.link_trial import TrialConfig, run_trial
+    from graph.linking.trial import TrialConfig, run_trial
     from market.text import TextEncoder
     from sim.skill_page import curve_page, curve_tables, headline
     from sim.skills import SkillWorldConfig, build_skill_world

@@ -118,8 +118,8 @@ def explain(
 
     Example: hiregraph graph explain --model out/model --person 12 --careers data/nlsy79_careers --occupation 313
     """
-    from graph.edits import Overlay, read_edits
     from graph.explain import explain as explain_hire
+    from graph.linking.edits import Overlay, read_edits
     from graph.links import LinkSet
     from graph.model import HireModel
     from market.careers import read_careers

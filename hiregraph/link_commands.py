@@ -16,7 +16,7 @@ from market.clock import SystemClock
 from market.errors import ConfigError
 
 if TYPE_CHECKING:
-    from graph.edits import LinkEdit, Overlay
+    from graph.linking.edits import LinkEdit, Overlay
     from graph.links import LinkSet
     from market.taxonomy import Taxonomy
 
@@ -42,7 +42,7 @@ def links(
 
     Example: hiregraph graph links --model out/model --seeker-attribute occupation=313 --top 10
     """
-    from graph.attributes import JOB_KINDS, SEEKER_KINDS, job_in_words, seeker_in_words
+    from graph.linking.attributes import JOB_KINDS, SEEKER_KINDS, job_in_words, seeker_in_words
 
     if top < 1:
         raise ConfigError(f"--top is {top}, expected at least 1")
@@ -157,7 +157,7 @@ def add(
 
     Example: hiregraph graph edit add --model DIR --seeker occupation=313 --job occupation=379 --weight 2 --author anna
     """
-    from graph.edits import check_sides, new_link
+    from graph.linking.edits import check_sides, new_link
 
     if weight is None:
         raise ConfigError("--weight is missing: how much the link counts, beside the weights of `graph links`")
@@ -173,7 +173,7 @@ def list_edits(context: typer.Context, model: EditedModelOption = None, as_json:
 
     Example: hiregraph graph edit list --model out/model
     """
-    from graph.attributes import job_in_words, seeker_in_words
+    from graph.linking.attributes import job_in_words, seeker_in_words
 
     mined, overlay, taxonomy = _read(_folder(context, model))
     dormant = {edit.link_id for edit in overlay.dormant(mined)}
@@ -202,7 +202,7 @@ def list_edits(context: typer.Context, model: EditedModelOption = None, as_json:
 
 def say_kept_edits(folder: Path, mined: LinkSet, note: Callable[[str], None]) -> None:
     """After a re-fit: how many edits of this directory stand on, and how many have no link at present."""
-    from graph.edits import Overlay, read_edits
+    from graph.linking.edits import Overlay, read_edits
 
     overlay = Overlay(read_edits(folder))
     if len(overlay):
@@ -210,7 +210,7 @@ def say_kept_edits(folder: Path, mined: LinkSet, note: Callable[[str], None]) ->
 
 
 def _edit_known(context: typer.Context, model: Path | None, link_id: str, as_json: bool, **fields: Any) -> None:
-    from graph.edits import LinkEdit, sides_of
+    from graph.linking.edits import LinkEdit, sides_of
 
     folder = _folder(context, model)
     mined, overlay, _ = _read(folder)
@@ -219,7 +219,7 @@ def _edit_known(context: typer.Context, model: Path | None, link_id: str, as_jso
 
 
 def _write(folder: Path, edit: LinkEdit, as_json: bool) -> None:
-    from graph.edits import append_edit
+    from graph.linking.edits import append_edit
 
     revision = append_edit(folder, edit)
     if as_json:
@@ -237,7 +237,7 @@ def _folder(context: typer.Context, model: Path | None) -> Path:
 
 
 def _read(folder: Path) -> tuple[LinkSet, Overlay, Taxonomy]:
-    from graph.edits import Overlay, read_edits
+    from graph.linking.edits import Overlay, read_edits
     from graph.links import LinkSet
     from graph.model import HireModel
 

@@ -68,7 +68,7 @@ def source_digest() -> str:
     """Digest of the program's own files: another version never reuses this version's stages."""
     root = Path(__file__).parent.parent
     files = sorted(
-        path for name in PACKAGES for path in (root / name).glob("*.*") if path.suffix in (".py", ".toml", ".csv")
+        path for name in PACKAGES for path in (root / name).rglob("*.*") if path.suffix in (".py", ".toml", ".csv")
     )
     return digest_of([[str(path.relative_to(root)), sha256_of(path)] for path in files])
 

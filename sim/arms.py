@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gpu_index import Clause, Index
-from graph.attributes import job_attributes, seeker_attributes
 from graph.combined import Blend, CombinedAffinity
-from graph.link_reach import LinkReach, Lists, Pruning
+from graph.linking.attributes import job_attributes, seeker_attributes
+from graph.linking.reach import LinkReach, Lists, Pruning
 from market.errors import ConfigError
 from market.taxonomy import Taxonomy
 from sim.behaviour import hash_uniform

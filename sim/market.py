@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpu_index import Clause, Index
-from graph.attributes import job_attributes
 from graph.bipartite import Examples
 from graph.history import examples_of_profiles
+from graph.linking.attributes import job_attributes
 from market.money import Money
 from sim.behaviour import apply_probability, click_logit, grade_table, hash_normals
 from sim.logs import education_before

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graph.attributes import job_attributes, job_in_words, seeker_in_words
+from graph.linking.attributes import job_attributes, job_in_words, seeker_in_words
 from market.taxonomy import Taxonomy
 from sim.experiment import BASELINE, Results
 from sim.market import Market

@@ -25,7 +25,7 @@ NONE = "–"
 
 
 def curve_page(report: Mapping[str, Any]) -> str:
-    """The page of what `graph.link_trial.run_trial` reported, with `sources` of the world beside it."""
+    """The page of what `graph.linking.trial.run_trial` reported, with `sources` of the world beside it."""
     counts, found = report["pairs"], report["comparison"]
     sources = "".join(f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in report["sources"].items())
     folds = "; ".join(

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from graph.attributes import job_attributes, seeker_attributes
 from graph.bipartite import Examples, examples_from_careers, history_edges
-from graph.link_pairs import LinkPairs, link_pairs
+from graph.linking.attributes import job_attributes, seeker_attributes
+from graph.linking.pairs import LinkPairs, link_pairs
 from market.careers import Careers, read_careers
 from market.errors import ConfigError, DataError
 from market.text import TextVectors
@@ -66,7 +66,7 @@ class SkillWorld:
     """n hires of people before a change of occupation, n postings (posting i hired seeker i), m pairs.
 
     seekers, jobs: attributes `kind=value` of each, sorted; person int32[n] and fold int8[n] of seeker i, the
-    folds of graph.link_trial; pair_seeker, pair_job int32[m]; hired bool[m], the n hires first; sources: in words,
+    folds of graph.linking.trial; pair_seeker, pair_job int32[m]; hired bool[m], the n hires first; sources: in words,
     where each part comes from.
     """
 

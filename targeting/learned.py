@@ -20,14 +20,14 @@ import pyarrow.parquet as pq
 
 from graph.affinity import Affinity
 from graph.bipartite import Examples
-from graph.edits import load_links
 from graph.hires import NOT_HIRED, HireRules, Hires, confirm
 from graph.history import examples_from_hires
+from graph.linking.edits import load_links
+from graph.linking.mining import LinkConfig, mine_links
 from graph.links import LinkSet
-from graph.mining import LinkConfig, mine_links
 from graph.model import HireModel
 from graph.segments import SegmentScheme, fit_segments
-from graph.selection import SelectionConfig, training_set
+from graph.selection.training_set import SelectionConfig, training_set
 from graph.train import TrainConfig, fit
 from market.artefacts import open_artefact, writing
 from market.errors import ConfigError

@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 
 from gpu_index import Index
-from graph.attributes import job_attributes, job_in_words, seeker_in_words
+from graph.linking.attributes import job_attributes, job_in_words, seeker_in_words
 from market.artefacts import open_artefact, writing
 from market.errors import ArtefactError
 from market.records import Filters, Job, Recommendation, SeekerProfile

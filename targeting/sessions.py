@@ -17,7 +17,7 @@ from graph.affinity import Affinity
 from graph.bipartite import Examples
 from graph.hires import Hires
 from graph.history import examples_from_hires
-from graph.selection import TrainingSet
+from graph.selection.training_set import TrainingSet
 from graph.train import fit
 from market.qualification import Qualification
 from market.tables import Tables

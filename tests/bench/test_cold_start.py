@@ -7,7 +7,7 @@ import pytest
 
 from bench.cold_start import by_schooling, hide, one_in, show, slices
 from graph.bipartite import examples_from_careers
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig
 from market.careers import Careers
 from market.taxonomy import build_taxonomy

@@ -7,7 +7,7 @@ import pytest
 
 from graph.ablation import VARIANTS, Variant, ablate
 from graph.bipartite import examples_from_careers
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig
 from market.errors import DataError
 from sim.generated import generated_careers

@@ -9,7 +9,7 @@ import torch
 from graph.affinity import Affinity
 from graph.bipartite import Examples
 from graph.model import Calibrators, HireModel
-from graph.network import HireGNN, ModelConfig
+from graph.network.gnn import HireGNN, ModelConfig
 from market.taxonomy import build_taxonomy
 
 C = 30

@@ -19,7 +19,7 @@ from graph.backoff import (
     with_first_observations,
 )
 from graph.bipartite import Examples, examples_from_careers
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig, fit
 from market.careers import Careers
 from market.errors import ConfigError, DataError

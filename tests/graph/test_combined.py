@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from gpu_index import Index
 from graph.affinity import Affinity
-from graph.attributes import job_attributes, seeker_attributes
 from graph.bipartite import Examples, examples_from_careers
 from graph.combined import Blend, CombinedAffinity, LinkScores, blended, fit_blend, log_changes
+from graph.linking.attributes import job_attributes, seeker_attributes
 from graph.links import LinkSet, link_id
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig, fit
 from market.careers import Careers
 from market.errors import ConfigError, DataError

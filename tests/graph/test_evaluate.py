@@ -7,7 +7,7 @@ import pytest
 
 from graph.bipartite import Examples, examples_from_careers
 from graph.evaluate import _as_distribution, evaluate, summarise
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.predictions import rank_of_target
 from graph.train import TrainConfig, fit
 from market.careers import read_careers

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from graph.affinity import Affinity
-from graph.attributes import job_attributes, seeker_attributes
 from graph.bipartite import examples_from_careers, latest_of_careers
 from graph.explain import FEWEST_PEOPLE, SHOWN, explain, shared_links
+from graph.linking.attributes import job_attributes, seeker_attributes
 from graph.links import LinkSet, link_id
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig, fit
 from market.careers import Careers
 from market.errors import NotFoundError

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph.linking.subsets import SubsetIndex
 from graph.links import LinkSet, conjunction, link_id
-from graph.subsets import SubsetIndex
 from market.artefacts import writing
 from market.errors import ArtefactError, DataError
 

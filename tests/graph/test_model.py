@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from graph.bipartite import Examples, hetero_data
-from graph.copy_path import COPY_PATHS
-from graph.encoders import ENCODERS
 from graph.model import Calibrators, HireModel
-from graph.network import HireGNN, ModelConfig
+from graph.network.copy_path import COPY_PATHS
+from graph.network.encoders import ENCODERS
+from graph.network.gnn import HireGNN, ModelConfig
 from market.errors import ArtefactError, ConfigError
 from market.taxonomy import build_taxonomy
 

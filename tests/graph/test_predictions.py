@@ -5,7 +5,7 @@ import pytest
 
 from graph.affinity import Affinity
 from graph.bipartite import Examples
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.predictions import given_change, log_of_target, predict
 from graph.train import TrainConfig, fit
 from market.taxonomy import build_taxonomy

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import graph
-from graph.attributes import JOB_KINDS, SEEKER_KINDS, job_attributes, seeker_attributes
 from graph.bipartite import ATTRIBUTES, Examples, examples_from_careers, hetero_data
 from graph.learner import CareersConfig, fit_careers
-from graph.network import ModelConfig
+from graph.linking.attributes import JOB_KINDS, SEEKER_KINDS, job_attributes, seeker_attributes
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig
 from market.artefacts import digest_of_tree
 from market.careers import Careers, read_careers
@@ -111,7 +111,7 @@ def modules():
 
 def test_only_the_audit_names_the_audit_file():
     assert [path for path, text in modules() if "audit_attributes" in text.replace("read_audit_attributes", "")] == [
-        "graph/audit.py"
+        "graph/fairness/audit.py"
     ]
 
 
@@ -120,7 +120,7 @@ def test_nothing_that_is_learned_from_imports_the_audit():
         found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
         names = [getattr(node, "module", None) or "" for node in found]
         names += [alias.name for node in found for alias in node.names if isinstance(node, ast.Import)]
-        return "graph.audit" in names
+        return "graph.fairness.audit" in names
 
     assert [path for path, text in modules() if imports_it(text)] == ["hiregraph/audit_commands.py"]
 

@@ -9,7 +9,7 @@ import torch
 from graph.affinity import Affinity
 from graph.bipartite import Examples, examples_from_careers
 from graph.model import HireModel
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig, decay_for, device_of, fit
 from market.artefacts import digest_of_tree
 from market.careers import Careers

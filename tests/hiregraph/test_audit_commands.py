@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from graph.bipartite import examples_from_careers
-from graph.network import ModelConfig
+from graph.network.gnn import ModelConfig
 from graph.train import TrainConfig, fit
 from hiregraph.audit_commands import audit
 from market.careers import read_careers

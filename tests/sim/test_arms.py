@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gpu_index import Clause
-from graph.attributes import job_attributes, seeker_attributes
 from graph.combined import Blend, CombinedAffinity
-from graph.link_reach import Pruning
+from graph.linking.attributes import job_attributes, seeker_attributes
+from graph.linking.reach import Pruning
 from market.errors import ConfigError
 from sim.arms import (
     ARMS,

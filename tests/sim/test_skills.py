@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph.link_trial import TEST, TRAIN, VALIDATE
+from graph.linking.trial import TEST, TRAIN, VALIDATE
 from market.careers import Careers
 from market.errors import ConfigError, DataError
 from market.taxonomy import build_taxonomy

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from graph.hires import confirm
-from graph.selection import SelectionConfig, training_set
+from graph.selection.training_set import SelectionConfig, training_set
 from graph.train import TrainConfig
 from market.qualification import Qualification
 from market.tables import Tables
