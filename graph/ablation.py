@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from graph.backoff import with_first_observations
 from graph.bipartite import Examples
 from graph.predictions import Predictions, predict
 from graph.train import TrainConfig, fit
@@ -30,12 +31,14 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from the base: fields of TrainConfig, fields of its ModelConfig, and whether titles are read."""
+    """What differs from the base: fields of TrainConfig and of its ModelConfig, whether titles are read, and whether
+    first observations are learned from."""
 
     name: str
     train: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     titles: bool = False
+    first_observations: bool = False
 
     def of(self, config: TrainConfig, titles: int) -> TrainConfig:
         """The configuration of this variant; titles: the width of the title vectors."""
@@ -54,6 +57,8 @@ VARIANTS = (
     Variant("no copy path", model={"copy": "none"}),
     Variant("careers read forwards only", train={"backwards": 0.0}),
     Variant("hard negatives of the section", train={"hard_negatives": 0.3}),
+    Variant("no return rule", train={"thin_hires": 0}),
+    Variant("first observations learned", first_observations=True),
     Variant("two members, one kind", train={"members": 2}),
     Variant("two members, two kinds", train={"members": 2, "encoders": ("attention", "gru")}),
 )
@@ -94,7 +99,8 @@ def ablate(
         progress(variant.name)
         began = time.perf_counter()
         width = 0 if titles is None else titles.shape[1]
-        model = fit(train, taxonomy, variant.of(config, width), titles=titles if variant.titles else None)
+        taught = with_first_observations(train) if variant.first_observations else train
+        model = fit(taught, taxonomy, variant.of(config, width), titles=titles if variant.titles else None)
         seconds = round(time.perf_counter() - began, 1)
         made = predict(model, validation)
         base = base or made

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -24,6 +25,7 @@ from graph.hires import NOT_HIRED, HireRules, Hires, confirm
 from graph.history import examples_from_hires
 from graph.linking.edits import load_links
 from graph.linking.mining import LinkConfig, mine_links
+from graph.linking.no_hires import IMPRESSIONS, NoHireConfig
 from graph.links import LinkSet
 from graph.model import HireModel
 from graph.segments import SegmentScheme, fit_segments
@@ -39,6 +41,7 @@ from targeting.sessions import cross_fitted_response
 
 FORMAT = 1
 KIND = "learned"
+SITE_LINKS = LinkConfig(no_hires=NoHireConfig(sources=("applications", "sampled")))
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class LearnedConfig:
 
     seed: int = 0
     hires: HireRules = field(default_factory=HireRules)
-    links: LinkConfig = field(default_factory=LinkConfig)
+    links: LinkConfig = SITE_LINKS
     train: TrainConfig = field(default_factory=TrainConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     response: ResponseConfig = field(default_factory=ResponseConfig)
@@ -165,7 +168,8 @@ def fit_learned(
     examples, seekers = examples_from_hires(tables, hires)
     open_jobs, wage = _jobs_by_occupation(tables, taxonomy)
     progress("mining links")
-    links = mine_links(examples, taxonomy, open_jobs, config.links, _not_hired(tables, hires))
+    ignored = ignored_impressions(tables, hires) if IMPRESSIONS in config.links.no_hires.sources else None
+    links = mine_links(examples, taxonomy, open_jobs, config.links, _not_hired(tables, hires), ignored)
     progress("training the hire model")
     learnt_from = training_set(tables, hires, config.train, config.selection, config.qualification)
     model = fit(learnt_from.examples, taxonomy, learnt_from.train, weights=learnt_from.weights)
@@ -213,9 +217,22 @@ def save_hires(hires: Hires, folder: Path) -> None:
 def _not_hired(tables: Tables, hires: Hires) -> Examples | None:
     """Applications whose whole window passed without hire, as examples with the job's occupation as target."""
     outcome = hires.outcomes.to_pandas()
-    outcome = outcome[outcome.outcome == NOT_HIRED]
+    return _examples_at(tables, hires, outcome[outcome.outcome == NOT_HIRED])
+
+
+def ignored_impressions(tables: Tables, hires: Hires) -> Examples | None:
+    """Impressions of jobs the seeker never applied to, as examples with the job's occupation as target."""
+    shown = tables["impressions"].select(["event_id", "seeker_id", "job_id", "occurred_at"]).to_pandas()
+    shown = shown.drop_duplicates("event_id").rename(columns={"occurred_at": "applied_at"})
+    applied = tables["applications"].select(["seeker_id", "job_id"]).to_pandas().drop_duplicates()
+    beside = shown.merge(applied, on=["seeker_id", "job_id"], how="left", indicator=True)
+    return _examples_at(tables, hires, beside[beside._merge == "left_only"].drop(columns="_merge"))
+
+
+def _examples_at(tables: Tables, hires: Hires, events: pd.DataFrame) -> Examples | None:
+    """What was known of the seeker at each event (event_id, seeker_id, job_id, applied_at)."""
     jobs = tables["jobs"].select(["job_id", "employer_id", "occupation"]).to_pandas().drop_duplicates("job_id")
-    table = outcome.merge(jobs, on="job_id")
+    table = events.merge(jobs, on="job_id")
     if not len(table):
         return None
     table = table.assign(application_event_id=table.event_id, started_at=table.applied_at, rule="")

@@ -18,7 +18,8 @@ import numpy as np
 from graph.linking.pairs import HIRE, LinkPairs
 from market.errors import ConfigError, DataError
 
-OBSERVED = ("applications", "impressions")
+APPLICATIONS, IMPRESSIONS = "applications", "impressions"
+OBSERVED = (APPLICATIONS, IMPRESSIONS)
 SAMPLED = "sampled"
 SOURCES = (*OBSERVED, SAMPLED)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 
 from graph.bipartite import Examples
 from graph.history import examples_of_profiles
+from graph.linking.edits import LinkEdit, append_edit
+from graph.linking.no_hires import NoHireConfig
 from graph.train import TrainConfig
 from market.errors import ArtefactError, ConfigError, DataError
 from market.tables import Tables
-from targeting.learned import Learned, LearnedConfig, fit_learned
+from targeting.learned import SITE_LINKS, Learned, LearnedConfig, fit_learned, ignored_impressions
 from targeting.response import FEATURES
 from tests.sim.small_world import small_learned, small_logs, small_world
 
@@ -136,3 +139,26 @@ def test_learned_has_no_field_that_is_not_saved(learned: Learned, saved: Path) -
     again = Learned.load(saved)
     assert all(getattr(again, field.name) is not None for field in fields(Learned))
     assert again.taxonomy.codes == learned.taxonomy.codes
+
+
+def test_whoever_loads_gets_the_links_as_people_edited_them(learned: Learned, tmp_path: Path) -> None:
+    learned.save(tmp_path)
+    gone, at = learned.links.link_ids[0], datetime(2024, 1, 1, tzinfo=UTC)
+    append_edit(tmp_path, LinkEdit("veto", gone, learned.links.seeker[0], learned.links.job[0], "ann", at, "too broad"))
+    assert Learned.load(tmp_path).links.link_ids == learned.links.link_ids[1:]
+    learned.save(tmp_path)  # a re-fit into the same directory
+    assert gone not in Learned.load(tmp_path).links.position
+
+
+def test_ignored_impressions_stand_against_links_when_they_are_named_as_a_source() -> None:
+    logs = Tables(small_logs(), small_world().careers.taxonomy)
+    sources = NoHireConfig(sources=("impressions", "sampled"), observed_per_hire=2.0)
+    config = LearnedConfig(train=TrainConfig(epochs=1), links=replace(SITE_LINKS, no_hires=sources))
+    learned, hires = fit_learned(logs, config)
+    assert "impressions" in learned.links.source
+    applied = {(row["seeker_id"], row["job_id"]) for row in logs["applications"].to_pylist()}
+    shown = {(row["seeker_id"], row["job_id"]) for row in logs["impressions"].to_pylist()}
+    ignored = ignored_impressions(logs, hires)
+    assert ignored is not None
+    assert 0 < len(ignored) <= logs["impressions"].num_rows
+    assert len(np.unique(ignored.person)) <= len({seeker for seeker, _ in shown - applied})
