@@ -61,7 +61,7 @@ def fit_careers(
     examples = examples_from_careers(careers)
     changes = examples.take(examples.changed)
     progress("training the hire model")
-    model = fit_model(examples, careers.taxonomy, config, encoder)
+    model = fit_model(examples, careers.taxonomy, config, encoder, progress)
     progress("mining links")
     hires_into = np.bincount(changes.target, minlength=len(careers.taxonomy)).astype(float)
     links = mine_links(changes, careers.taxonomy, hires_into, config.links)
@@ -69,7 +69,11 @@ def fit_careers(
 
 
 def fit_model(
-    examples: Examples, taxonomy: Taxonomy, config: CareersConfig, encoder: TextVectors | None = None
+    examples: Examples,
+    taxonomy: Taxonomy,
+    config: CareersConfig,
+    encoder: TextVectors | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> HireModel:
     """The hire model alone."""
     train, titles = config.train, None
@@ -77,7 +81,9 @@ def fit_model(
         titles = (encoder or TextEncoder()).encode(list(taxonomy.titles))
         train = replace(train, model=replace(train.model, titles=titles.shape[1]))
     taught = with_first_observations(examples) if config.first_observations else examples
-    model = fit(taught, taxonomy, train, titles=titles)
+    model = fit(
+        taught, taxonomy, train, titles=titles, progress=lambda done, reached: progress(f"{done:4.0%}  {reached}")
+    )
     # First observations teach, but nobody was hired by them: popularity and baselines do not count them.
     outcomes = np.bincount(examples.target[examples.target >= 0], minlength=len(taxonomy)).astype(np.float64)
     return replace(model, outcomes=outcomes)

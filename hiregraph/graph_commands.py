@@ -83,26 +83,35 @@ def evaluate(
 
     Example: hiregraph graph evaluate --model out/model --careers data/nlsy79_careers
     """
+    import numpy as np
+
     from graph.evaluate import evaluate as evaluate_model
     from graph.model import HireModel
     from market.careers import read_careers
 
     hire_model = HireModel.load(part_of(model, "model"))
-    metrics = evaluate_model(hire_model, read_careers(careers, hire_model.taxonomy))
+    metrics = evaluate_model(hire_model, read_careers(careers, hire_model.taxonomy), np.random.default_rng(0))
     if as_json:
         typer.echo(json.dumps(metrics))
         return
-    table = Table(title="Next occupation, recall@10 / MRR")
+    table = Table(title="Next occupation, recall@10 / MRR; 95 % intervals by person")
     for name in ("", "changes", "all", "cold"):
         table.add_column(name, justify="left" if not name else "right")
     for name, row in {"hire model": metrics, **metrics["baselines"]}.items():
         table.add_row(name, *(f"{row[s]['recall@10']:.3f} / {row[s]['mrr']:.3f}" for s in ("changes", "all", "cold")))
+    intervals = [metrics["ci95"][s]["mrr"] for s in ("changes", "all", "cold")]
+    table.add_row(
+        "  MRR of the hire model", *("" if found is None else "{:.3f} to {:.3f}".format(*found) for found in intervals)
+    )
     Console().print(table)
     calibration = metrics["calibration"]
-    shown = (
-        f"pairs predicted at 1 % or more: calibration error {calibration['ece']:.4f}, slope {calibration['slope']:.2f}"
-    )
-    Console().print(shown, highlight=False)
+    for line in (
+        f"pairs predicted at 1 % or more: calibration error {calibration['ece']:.4f}, slope {calibration['slope']:.2f}",
+        f"best occupation: right {calibration['top1']['hit_rate']:.1%} of the time, predicted "
+        f"{calibration['top1']['confidence']:.1%}, calibration error {calibration['top1']['ece']:.4f}",
+        f"log-loss skill over recent history, given a change: {calibration['changes']['log_loss']['skill']:.3f}",
+    ):
+        Console().print(line, highlight=False)
 
 
 @app.command("explain")

@@ -9,6 +9,7 @@ first. Columns that no schema names are kept (propensities, for instance); prote
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,10 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "occupations": Schema({"occupation": TEXT, "title": TEXT, "section": TEXT, "major": TEXT}, {}, key="occupation"),
 }
-PROTECTED = frozenset({"sex", "gender", "race", "ethnicity", "age", "birth_date", "birth_year", "birth_month"})
+# A column is refused when its name holds one of these words: sex, sex_1m_2f, birth_year, mother_race, ...
+PROTECTED = frozenset(
+    {"sex", "gender", "race", "ethnicity", "ethnic", "age", "birth", "birthdate", "birthday", "born", "dob"}
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def check_table(name: str, raw: pa.Table) -> pa.Table:
     """Cast one table to its schema and check it; DataError on the first offence."""
     schema = SCHEMAS[name]
     for column in raw.column_names:
-        if column.lower() in PROTECTED:
+        if PROTECTED & set(re.split(r"[^a-z]+", column.lower())):
             raise DataError(name, f"column {column!r} is a protected attribute", "remove it: it may never be a feature")
     columns = {}
     for column, kind in {**schema.required, **schema.optional}.items():

@@ -204,11 +204,24 @@ def candidate_keys(hires, meta, room, row, out):
 
 
 @njit
-def locate(hires, meta, room, wanted, hire, mask):
+def fill_sieve(keys, sieve):
+    """Set one bit a key; sieve uint64[a power of two]. Most keys asked for are unknown and end at a bit that is 0."""
+    last = 64 * len(sieve) - 1
+    for key in keys:
+        bit = np.int64(key >> np.uint64(20)) & last
+        sieve[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+
+
+@njit
+def locate(hires, meta, room, wanted, sieve, hire, mask):
     """For every wanted key the first hire that proposes it, and its mask there."""
     room.seen[1] = 0
+    last = 64 * len(sieve) - 1
     for row in range(len(hires.seeker)):
         for i in range(_combine(hires, room, row, _choose(hires, meta, room, row))):
+            bit = np.int64(room.keys[i] >> np.uint64(20)) & last
+            if sieve[bit >> 6] >> np.uint64(bit & 63) & np.uint64(1) == 0:
+                continue
             at = _find(room.keys[i], wanted)
             if at >= 0 and hire[at] < 0:
                 hire[at], mask[at] = row, room.masks[i]

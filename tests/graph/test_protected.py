@@ -22,8 +22,10 @@ from market.taxonomy import Taxonomy
 
 ROOT = Path(graph.__file__).parents[1]
 PACKAGES = ("market", "gpu_index", "graph", "organic", "targeting", "sim", "hiregraph")
-WORDS = {"sex", "gender", "race", "ethnicity", "ethnic", "age", "birth", "birthday", "born", "dob", "hispanic", "black"}
-QUICK = CareersConfig(TrainConfig(epochs=1, model=ModelConfig(width=8, heads=2, hidden=8, seeker=8, memory=4)))
+WORDS = PROTECTED | {"hispanic", "black"}
+QUICK = CareersConfig(
+    TrainConfig(epochs=1, model=ModelConfig(width=8, heads=2, hidden=8, seeker=8, memory=4)), read_titles=False
+)
 
 
 def speaks_of_a_protected_attribute(name: str) -> bool:

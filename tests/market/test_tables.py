@@ -241,7 +241,7 @@ def test_without_an_occupations_table_the_classification_comes_from_the_codes(fo
     assert [taxonomy.major_names[m] for m in taxonomy.major] == ["1", "1", "1"]
 
 
-@pytest.mark.parametrize("column", [*sorted(PROTECTED), "Sex", "RACE"])
+@pytest.mark.parametrize("column", [*sorted(PROTECTED), "Sex", "RACE", "sex_1m_2f", "mother_birth_year"])
 def test_a_protected_attribute_is_refused_in_every_table(column):
     for name, rows in WORLD.items():
         with pytest.raises(DataError, match=f"{name}: column {column!r} is a protected attribute"):
