@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from graph.train import TrainConfig
 from hiregraph.pipeline import Prepared, StageTimes, input_digests, peak_mib, prepare
 from sim.experiment import ExperimentConfig, describe, run_experiment
 from sim.page import write_page
 from sim.report import build_report
 from sim.stage import inventory_jobs
 from sim.world import WorldConfig
-from targeting.learned import LearnedConfig
+from targeting.learned import SITE_TRAIN, LearnedConfig
 from targeting.marketplace import save_vacancies
 
 STEPS = ("world", "logs", "learning", "index", "markets", "report")
@@ -31,7 +30,7 @@ class DemoConfig:
     """What `hiregraph demo` and `hiregraph simulate` run."""
 
     world: WorldConfig = field(default_factory=WorldConfig)
-    learn: LearnedConfig = field(default_factory=lambda: LearnedConfig(train=TrainConfig(epochs=4)))
+    learn: LearnedConfig = field(default_factory=lambda: LearnedConfig(train=replace(SITE_TRAIN, epochs=4)))
     experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
 
 

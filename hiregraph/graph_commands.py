@@ -40,10 +40,9 @@ def fit(
     Example: hiregraph graph fit --careers data/nlsy79_careers --out out/model
     """
     from graph.learner import CareersConfig, fit_careers
-    from graph.train import TrainConfig
     from market.careers import read_careers
     from market.tables import read_tables
-    from targeting.learned import LearnedConfig, fit_learned, save_hires
+    from targeting.learned import SITE_TRAIN, LearnedConfig, fit_learned, save_hires
 
     if (logs is None) == (careers is None):
         raise ConfigError("give either --logs DIR or --careers DIR")
@@ -64,7 +63,7 @@ def fit(
     else:
         assert logs is not None
         note("reading logs")
-        train = TrainConfig(seed=seed, epochs=epochs or TrainConfig().epochs)
+        train = replace(SITE_TRAIN, seed=seed, epochs=epochs or SITE_TRAIN.epochs)
         learned, hires = fit_learned(read_tables(logs), LearnedConfig(seed=seed, train=train), progress=note)
         learned.save(out)
         save_hires(hires, out)

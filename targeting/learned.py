@@ -28,6 +28,7 @@ from graph.linking.mining import LinkConfig, mine_links
 from graph.linking.no_hires import IMPRESSIONS, NoHireConfig
 from graph.links import LinkSet
 from graph.model import HireModel
+from graph.network.gnn import ModelConfig
 from graph.segments import SegmentScheme, fit_segments
 from graph.selection.training_set import SelectionConfig, training_set
 from graph.train import TrainConfig, fit
@@ -41,6 +42,8 @@ from targeting.sessions import cross_fitted_response
 
 FORMAT = 1
 KIND = "learned"
+# One member, since logs are fitted again and again; chosen on validation persons, see docs/decisions/0008.
+SITE_TRAIN = TrainConfig(backwards=0.3, model=ModelConfig(copy="gated"))
 SITE_LINKS = LinkConfig(no_hires=NoHireConfig(sources=("applications", "sampled")))
 
 
@@ -51,7 +54,7 @@ class LearnedConfig:
     seed: int = 0
     hires: HireRules = field(default_factory=HireRules)
     links: LinkConfig = SITE_LINKS
-    train: TrainConfig = field(default_factory=TrainConfig)
+    train: TrainConfig = SITE_TRAIN
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     response: ResponseConfig = field(default_factory=ResponseConfig)
     qualification: Qualification = field(default_factory=Qualification)
@@ -202,7 +205,8 @@ def fit_permuted(tables: Tables, learned: Learned, config: LearnedConfig, as_of:
     examples, _ = examples_from_hires(tables, confirm(tables, as_of, config.hires))
     rng = np.random.default_rng([config.seed, 67])
     shuffled = replace(examples, target=rng.permutation(examples.target))
-    return as_placebo(learned, fit(shuffled, tables.taxonomy, config.train))
+    # Careers read backwards hold real moves from one position to the next, which no shuffling of hires would touch.
+    return as_placebo(learned, fit(shuffled, tables.taxonomy, replace(config.train, backwards=0.0)))
 
 
 def as_placebo(learned: Learned, shuffled: HireModel) -> Learned:
