@@ -15,7 +15,6 @@ from scipy.special import expit
 from graph.affinity import Affinity
 from graph.bipartite import Examples
 from graph.calibration import reliability
-from graph.train import TrainConfig
 from market.bootstrap import cluster_bootstrap
 from market.compiled import njit
 from market.tables import Tables
@@ -28,7 +27,7 @@ from sim.world import SERVE, VALIDATE, World
 from targeting.auction import SECOND_PRICE, run_auction
 from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
 from targeting.control import paced_bid
-from targeting.learned import Learned, LearnedConfig, fit_learned
+from targeting.learned import SITE_TRAIN, Learned, LearnedConfig, fit_learned
 from targeting.response import ResponseModel, pair_features
 
 SEED, LINE_SEED = 0, 5
@@ -55,7 +54,7 @@ def table(world: World, people: Examples) -> dict[str, Any]:
     """{"unseen persons", "pairs", "markets"}: the model on persons outside the logs; estimates before and after the
     auction; what the markets of each variant came to."""
     tables = Tables(write_logs(world, LoggingConfig()), world.careers.taxonomy)
-    learned, _ = fit_learned(tables, LearnedConfig(train=TrainConfig(epochs=4)))
+    learned, _ = fit_learned(tables, LearnedConfig(train=replace(SITE_TRAIN, epochs=4)))
     stage = build_stage(world, learned, None)
     forecast = replace(learned.response, looks=None)
     # the line is fitted on the pages of validation persons, in another market, and judged on the persons served
