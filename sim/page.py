@@ -45,7 +45,7 @@ COMPARED = {"graph": "the hire graph", "links": "learned links"}
 ARM_WORDS = {
     "attribute": "the seeker's own attributes, best first (Xue 2020); tuned on people nobody is judged on",
     "keyword": "words of the seeker's titles in the job's text",
-    "links": "pairs of a seeker attribute and a job attribute, mined from confirmed hires",
+    "links": "attributes of seekers joined with attributes of jobs, mined from confirmed hires",
     "graph": "the network trained on the graph of confirmed hires",
     "graph+links": "the network and the links together",
     "random": "bracket: campaigns drawn at random",
@@ -136,7 +136,7 @@ frontier is cheaper counts at its dearest setting. Intervals resample campaigns.
 {table(["Arm", against, "Relative", "Share of the oracle's headroom"], rows)}"""
     return f"""<h1>Promoted jobs: who spent the budgets, on whom, at what cost</h1>
 <p class=lede>{escape(headline_sentence(report, currency))}</p>
-{"".join(f"<p class=caution>{escape(line)}</p>" for line in _cautions(results))}
+{"".join(f"<p class=caution>{escape(line)}</p>" for line in _cautions(report, results))}
 <div class=cards><div class=card><h3>Evidence</h3><p>{escape(_evidence(stage))}</p></div>
 <div class=card><h3>Mechanics</h3><p>Impressions, clicks, applications, hires on one posting and all money come from a
 click model that we wrote (<code>behaviour.toml</code>, its digest is below). Utilisation, cost and click
@@ -145,7 +145,7 @@ fixed, so nothing here is an increase of hires.</p></div></div>
 {compared if rows else ""}"""
 
 
-def _cautions(results: Results) -> list[str]:
+def _cautions(report: dict[str, Any], results: Results) -> list[str]:
     config, campaigns = results.config, len(results.markets[0].terms.job)
     found = []
     if campaigns < FIRM_CAMPAIGNS or config.seeds < FIRM_SEEDS:
@@ -154,12 +154,24 @@ def _cautions(results: Results) -> list[str]:
             f"This run is a demonstration ({campaigns:,} campaigns, {seeds}, {config.market.days} days): "
             f"a firm figure takes {FIRM_CAMPAIGNS:,} campaigns and {FIRM_SEEDS} seeds."
         )
+    left = [name.replace("_", " ") for name, row in report.get("placebo", {}).items() if leaves_zero(row)]
+    if left:
+        found.append(
+            f"Placebo that should show nothing but does: {', '.join(left)} (below). Until that is explained, an "
+            "advantage over attribute targeting is not shown."
+        )
     if config.design == "budget-split":
         found.append(
             "Design budget-split: the arms share one market, each with its own part of the people and an equal part "
             "of every budget. That estimates, with a bias, what full markets would show."
         )
     return found
+
+
+def leaves_zero(placebo: dict[str, Any]) -> bool:
+    """Whether the interval of a placebo's difference lies above zero."""
+    interval = placebo.get("ci95") if placebo else None
+    return interval is not None and interval[0] > 0
 
 
 def _evidence(stage: Stage) -> str:

@@ -19,7 +19,14 @@ from sim.behaviour import read_behaviour
 from sim.experiment import ExperimentConfig, Results, describe, run_experiment
 from sim.logs import LoggingConfig, write_logs
 from sim.market import MarketConfig
-from sim.page import SMALLEST_GROUP, example_campaigns, headline_sentence, occupation_groups, write_page
+from sim.page import (
+    SMALLEST_GROUP,
+    example_campaigns,
+    headline_sentence,
+    leaves_zero,
+    occupation_groups,
+    write_page,
+)
 from sim.page_plots import spend_by_hour, supply_per_budget, utilization_by_supply
 from sim.report import build_report
 from sim.stage import Stage, build_stage
@@ -242,3 +249,11 @@ def test_groups_of_supply_add_up_to_the_utilisation_of_the_arm(played: Played, m
     used = utilization_by_supply(played.results, "graph")
     assert used is not None
     assert used == pytest.approx(played.report["arms"]["graph"]["budget_utilization"]["mean"])
+
+
+@pytest.mark.parametrize(
+    ("placebo", "warned"),
+    [({"ci95": [0.01, 0.3]}, True), ({"ci95": [-0.1, 0.3]}, False), ({"ci95": None}, False), ({}, False)],
+)
+def test_a_placebo_counts_as_shown_only_when_its_whole_interval_lies_above_zero(placebo, warned):
+    assert leaves_zero(placebo) is warned
