@@ -6,21 +6,20 @@ predicted against recorded hires, and how to repeat it. The same report, stage a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graph.linking.attributes import job_attributes, job_in_words, seeker_in_words
-from market.taxonomy import Taxonomy
 from sim.experiment import BASELINE, Results
 from sim.market import Market
+from sim.page_audiences import audiences
+from sim.page_numbers import amount, cost_per_qualified, factor, money, percent, points, signed_percent, with_interval
 from sim.page_plots import (
     BRACKETS,
     COLOURS,
-    MICROS,
     NEUTRAL,
     NOT_MEASURED,
     budget_figure,
@@ -37,10 +36,7 @@ from sim.page_plots import (
 )
 from sim.stage import Stage
 
-SMALLEST_GROUP = 30  # people; a smaller group is never shown
-SHOWN = 5
 FIRM_CAMPAIGNS, FIRM_SEEDS = 1_000, 20  # below either, a run is a demonstration
-NONE = "–"
 COMPARED = {"graph": "the hire graph", "links": "learned links"}
 ARM_WORDS = {
     "attribute": "the seeker's own attributes, best first (Xue 2020); tuned on people nobody is judged on",
@@ -68,7 +64,7 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
             _arms(report, results, currency),
             _frontier(report, results, currency),
             _spending(report, results, currency),
-            _audiences(stage, results.markets[0], currency),
+            audiences(stage, results.markets[0], currency),
             _reliability(report, stage, results.markets[0]),
             _background(report),
         ]
@@ -79,7 +75,7 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
 def headline_sentence(report: dict[str, Any], currency: str) -> str:
     """The result in one sentence of plain text; an interval that covers zero is said to show nothing."""
     arms = report["arms"]
-    used = ", ".join(f"{arm} {_percent(row['budget_utilization']['mean'])}" for arm, row in arms.items())
+    used = ", ".join(f"{arm} {percent(row['budget_utilization']['mean'])}" for arm, row in arms.items())
     compared = [arm for arm in COMPARED if arm in report.get("headline", {})]
     if BASELINE not in arms:
         return f"Without the {BASELINE} arm there is nothing to compare with; budget used: {used}."
@@ -90,8 +86,8 @@ def headline_sentence(report: dict[str, Any], currency: str) -> str:
         return f"Neither the hire graph nor learned links was played against {BASELINE}; budget used: {used}."
     parts = [_compared(arm, report, currency) for arm in compared]
     return (
-        f"At the {_money(cost, currency)} that {BASELINE} targeting pays for a qualified application, "
-        f"using {_percent(arms[BASELINE]['budget_utilization']['mean'])} of the budgets, {'; '.join(parts)}."
+        f"At the {money(cost, currency)} that {BASELINE} targeting pays for a qualified application, "
+        f"using {percent(arms[BASELINE]['budget_utilization']['mean'])} of the budgets, {'; '.join(parts)}."
     )
 
 
@@ -104,13 +100,13 @@ def _compared(arm: str, report: dict[str, Any], currency: str) -> str:
             for point in report.get("frontier", {}).get(arm, [])
             if point["qualified_applications"] > 0
         ]
-        at_best = f" (at best {_money(min(cheapest), currency)})" if cheapest else ""
+        at_best = f" (at best {money(min(cheapest), currency)})" if cheapest else ""
         return f"{name}: no setting that cheap{at_best}"
     more = "more" if difference >= 0 else "less"
     said = f"{name} can spend {abs(100 * difference):.1f} points {more}"
     if not interval:
         return f"{said} (no interval can be given)"
-    edges = f"95 % interval {_points(interval[0])} to {_points(interval[1])}"
+    edges = f"95 % interval {points(interval[0])} to {points(interval[1])}"
     if interval[0] <= 0 <= interval[1]:
         return f"{said}, but the {edges} covers zero: no difference is shown"
     return f"{said} ({edges})"
@@ -124,9 +120,11 @@ def _headline(report: dict[str, Any], stage: Stage, results: Results, currency: 
         rows.append(
             [
                 _arm(arm),
-                _interval(found["difference"], found.get("difference_ci95"), _points) if cheap else "never that cheap",
-                _interval(found["relative"], found.get("ci95"), _signed_percent),
-                _percent(content.get("share_of_oracle_headroom"), 0),
+                with_interval(found["difference"], found.get("difference_ci95"), points)
+                if cheap
+                else "never that cheap",
+                with_interval(found["relative"], found.get("ci95"), signed_percent),
+                percent(content.get("share_of_oracle_headroom"), 0),
             ]
         )
     against = f"Budget used at {BASELINE}'s cost, less {BASELINE}'s (points)"
@@ -190,7 +188,7 @@ def _evidence(stage: Stage) -> str:
 
 def _ad_loads(report: dict[str, Any]) -> str:
     loads = [row["ad_load"] for row in report["arms"].values()]
-    low, high = _percent(min(loads)), _percent(max(loads))
+    low, high = percent(min(loads)), percent(max(loads))
     return f"{low} in every arm" if low == high else f"{low} to {high}, see below"
 
 
@@ -201,15 +199,15 @@ def _arms(report: dict[str, Any], results: Results, currency: str) -> str:
         rows.append(
             [
                 _arm(arm),
-                _interval(row["budget_utilization"]["mean"], row["budget_utilization"]["ci95"], _percent),
+                with_interval(row["budget_utilization"]["mean"], row["budget_utilization"]["ci95"], percent),
                 f"{row['qualified_applications']:,.0f}",
                 f"{row['attributed_hires']:,}",
-                _interval(cost["mean"], cost["ci95"], _amount),
-                _percent(row["click_rate"]["mean"], 2),
+                with_interval(cost["mean"], cost["ci95"], amount),
+                percent(row["click_rate"]["mean"], 2),
                 f"{row['organic_applications']:,}",
-                _percent(row["ad_load"]),
-                _amount(row["overspend_micros"]),
-                _percent(row["unbilled_share"], 2),
+                percent(row["ad_load"]),
+                amount(row["overspend_micros"]),
+                percent(row["unbilled_share"], 2),
             ]
         )
     cost_head, overspend_head = f"Cost per qualified application, {currency}", f"Overspend, {currency}"
@@ -234,7 +232,7 @@ def _lifts(lifts: dict[str, Any]) -> str:
     rows = [
         [
             escape(METRIC_WORDS.get(name, name.replace("_", " "))),
-            *(_interval(lift[name]["relative"], lift[name]["ci95"], _signed_percent) for lift in lifts.values()),
+            *(with_interval(lift[name]["relative"], lift[name]["ci95"], signed_percent) for lift in lifts.values()),
         ]
         for name in names
     ]
@@ -247,10 +245,10 @@ def _frontier(report: dict[str, Any], results: Results, currency: str) -> str:
             _arm(arm),
             f"{point['theta']:g}",
             f"{point['reach']:.1f}",
-            _percent(point["budget_utilization"]),
+            percent(point["budget_utilization"]),
             f"{point['qualified_applications']:,.1f}",
-            _cost(point),
-            _percent(point["ad_load"]),
+            cost_per_qualified(point),
+            percent(point["ad_load"]),
         ]
         for arm, points in report.get("frontier", {}).items()
         for point in points
@@ -269,9 +267,9 @@ def _spending(report: dict[str, Any], results: Results, currency: str) -> str:
         [
             _arm(arm),
             f"{row['budget_level']:g}",
-            _percent(row["budget_utilization"]),
+            percent(row["budget_utilization"]),
             f"{row['qualified_applications']:,.1f}",
-            _cost(row),
+            cost_per_qualified(row),
         ]
         for arm, found in report.get("budget_levels", {}).items()
         for row in found
@@ -288,110 +286,6 @@ a click, summed) over the budget. The groups are the same for every arm.</p>
 <p>The same markets with every budget multiplied, at the θ of the arms table.</p>
 {plot("budgets", budget_figure(report))}
 {details("Numbers of the plot", heads, rows)}"""
-
-
-def _audiences(stage: Stage, market: Market, currency: str) -> str:
-    examples = example_campaigns(stage, market)
-    cards = "".join(_audience(stage, market, why, campaign, currency) for why, campaign in examples)
-    return f"""<h2>Three audiences, explained</h2>
-<p>Why these people are shown these jobs: learned links with the hires behind them, and the network's lift, how many
-times as likely as anybody a group is to be hired next into the job's occupation (geometric mean). Groups of fewer than
-{SMALLEST_GROUP} people are pooled with others of their section or major group, or not shown.</p>
-<div class=audiences>{cards}</div>"""
-
-
-def example_campaigns(stage: Stage, market: Market) -> list[tuple[str, int]]:
-    """(why it was chosen, campaign): largest budget, median budget, rarest occupation in the logs; ties by position."""
-    budget = market.terms.budget
-    order = np.argsort(-budget, kind="stable")
-    hires = stage.learned.hires_by_occupation[stage.world.inventory.occupation[market.terms.job]]
-    wanted = [
-        ("The largest budget", order),
-        ("The median budget", np.roll(order, -(len(order) // 2))),
-        ("The rarest occupation among hires", np.argsort(hires, kind="stable")),
-    ]
-    chosen: list[tuple[str, int]] = []
-    for why, ranked in wanted:
-        taken = {campaign for _, campaign in chosen}
-        found = next((int(campaign) for campaign in ranked if int(campaign) not in taken), None)
-        if found is not None:
-            chosen.append((why, found))
-    return chosen
-
-
-def _audience(stage: Stage, market: Market, why: str, campaign: int, currency: str) -> str:
-    world, learned, taxonomy = stage.world, stage.learned, stage.world.careers.taxonomy
-    jobs, job = world.inventory, int(market.terms.job[campaign])
-    occupation = int(jobs.occupation[job])
-    place = world.metros.names[jobs.metro[job]] + (", or remote" if jobs.remote[job] else "")
-    reached = np.repeat(np.arange(len(market.seeker)), np.diff(market.pairs.start))[market.pairs.campaign == campaign]
-    people = len(np.unique(market.person[reached]))
-    links = learned.links
-    aimed = links.of_job(job_attributes(occupation, taxonomy))[:SHOWN]
-    link_rows = [
-        [
-            escape(seeker_in_words(links.seeker[i], taxonomy)),
-            escape(job_in_words(links.job[i], taxonomy)),
-            f"{links.weight[i]:+.2f}",
-            f"{links.hires[i]:,}",
-        ]
-        for i in aimed
-    ]
-    groups = occupation_groups(market, occupation, taxonomy)[:SHOWN]
-    group_rows = [[escape(name), f"{count:,}", f"×{np.exp(lift):.2f}"] for name, count, lift in groups]
-    openings = int(market.terms.openings[campaign])
-    lines = [
-        place,
-        f"budget {_money(market.terms.budget[campaign], currency)}",
-        "1 opening" if openings == 1 else f"{openings} openings",
-        f"{people:,} people in reach" if people >= SMALLEST_GROUP else f"fewer than {SMALLEST_GROUP} people in reach",
-        f"{learned.hires_by_occupation[occupation]:,} confirmed hires into {taxonomy.titles[occupation]} in the logs",
-    ]
-    linked = "<p class=note>No learned link targets this job: it is reached through the network alone.</p>"
-    if link_rows:
-        linked = table(["Seeker", "Job", "Weight", "Hires"], link_rows, text_columns=2)
-    grouped = f"<p class=note>No group of {SMALLEST_GROUP} people to show.</p>"
-    if group_rows:
-        grouped = table(["Works now as", "People", "Mean lift"], group_rows)
-    return f"""<section class=audience><p class=why>{escape(why)}</p><h3>{escape(world.title(jobs, job))}</h3>
-<p class=note>{escape(" · ".join(lines))}</p>
-<div class=sides><div><h4>Best links to it</h4>{linked}</div>
-<div><h4>Likeliest seekers by present occupation</h4>{grouped}</div></div></section>"""
-
-
-def occupation_groups(market: Market, occupation: int, taxonomy: Taxonomy) -> list[tuple[str, int, float]]:
-    """(name, people, mean log lift into `occupation`) of the market's seekers by present occupation, best first.
-
-    Occupations of fewer than SMALLEST_GROUP people (original persons, not copies) are pooled within their section, then
-    within their major group; a pool that is still too small is left out.
-    """
-    current = market.examples.current
-    known = np.maximum(current, 0)
-    pool = "{}: less common occupations"
-    names = (
-        *taxonomy.titles,
-        *(pool.format(name) for name in taxonomy.section_names),
-        *(pool.format(name) for name in taxonomy.major_names),
-    )
-    first_section, first_major = len(taxonomy), len(taxonomy) + len(taxonomy.section_names)
-    group = np.where(current >= 0, current, -1).astype(np.int64)
-    _pool_small(group, market.person, first_section + taxonomy.section[known])
-    _pool_small(group, market.person, first_major + taxonomy.major[known])
-    found = []
-    for number in np.unique(group[group >= 0]).tolist():
-        rows = group == number
-        people = len(np.unique(market.person[rows]))
-        if people >= SMALLEST_GROUP:
-            found.append((names[number], people, float(market.log_lift[rows, occupation].mean())))
-    return sorted(found, key=lambda row: (-row[2], row[0]))
-
-
-def _pool_small(group: np.ndarray, person: np.ndarray, pool: np.ndarray) -> None:
-    """Move the rows of groups with too few people to their `pool`, in place."""
-    pairs = np.unique(np.stack([group, person]), axis=1)
-    names, people = np.unique(pairs[0], return_counts=True)
-    small = np.isin(group, names[people < SMALLEST_GROUP]) & (group >= 0)
-    group[small] = pool[small]
 
 
 def _reliability(report: dict[str, Any], stage: Stage, market: Market) -> str:
@@ -417,7 +311,7 @@ def _background(report: dict[str, Any]) -> str:
         [
             escape(name.replace("_", " ")),
             escape(found.get("metric", "")),
-            _interval(found["relative"], found.get("ci95"), _signed_percent),
+            with_interval(found["relative"], found.get("ci95"), signed_percent),
             _verdict(found),
         ]
         for name, found in report.get("placebo", {}).items()
@@ -426,7 +320,7 @@ def _background(report: dict[str, Any]) -> str:
     missing = [name.replace("_", " ") for name, found in report.get("placebo", {}).items() if not found]
     factors = ("impressions", "click_rate", "price_per_click", "spend")
     parts = [
-        [_arm(arm), *(_factor(content["decomposition"].get(name)) for name in factors)]
+        [_arm(arm), *(factor(content["decomposition"].get(name)) for name in factors)]
         for arm, content in report.get("headline", {}).items()
         if content.get("decomposition")
     ]
@@ -468,48 +362,3 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _arm(arm: str) -> str:
     bracket = " bracket" if arm in BRACKETS else ""
     return f'<span class="arm{bracket}" style="--arm:{COLOURS.get(arm, NEUTRAL)}">{escape(arm)}</span>'
-
-
-def _interval(value: float | None, interval: Sequence[float] | None, form: Callable[[float], str]) -> str:
-    if not _known(value):
-        return NONE
-    if not interval:
-        return form(value)
-    return f"{form(value)}<small>{form(interval[0])} to {form(interval[1])}</small>"
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and bool(np.isfinite(value))
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return f"{100 * value:.{digits}f} %" if _known(value) else NONE
-
-
-def _signed_percent(value: float | None) -> str:
-    return f"{100 * value:+.1f} %" if _known(value) else NONE
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _amount(micros: float | None) -> str:
-    """Currency units; a sum too small for two digits keeps all six."""
-    if not _known(micros):
-        return NONE
-    units = micros / MICROS
-    return f"{units:,.2f}" if units == 0 or abs(units) >= 0.005 else f"{units:.6f}"
-
-
-def _money(micros: float, currency: str) -> str:
-    return f"{_amount(micros)} {currency}"
-
-
-def _cost(point: dict[str, float]) -> str:
-    """Cost per qualified application of a point; none where there was no such application."""
-    return _amount(point["cost_per_qualified_application_micros"] if point["qualified_applications"] > 0 else None)
-
-
-def _factor(log_ratio: float | None) -> str:
-    return f"{log_ratio:+.3f}<small>×{np.exp(log_ratio):.3f}</small>" if _known(log_ratio) else NONE
