@@ -116,7 +116,10 @@ class Learned:
         return self.qualification.table(self.taxonomy)
 
     def save(self, folder: Path) -> None:
-        """One directory: model/, links/ and learned.json with its arrays; each part carries its own digests."""
+        """One directory: model/, links/ and rates/; each part carries its own digests.
+
+        For what was just fitted: what `load` gives has people's edits in its links already, and would make them learned.
+        """
         self.model.save(folder / "model")
         self.links.save(folder / "links")
         with writing(folder / "rates", KIND, FORMAT, metrics=dict(self.metrics)) as scratch:

@@ -1,58 +1,24 @@
 """Every rule of the join, on tables of a few rows. Day 0 is 1 January 2024; a section is two characters of a code."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.hires import HireRules, confirm
 from market.errors import ConfigError, DataError
-from market.tables import Tables, check_table
-from market.taxonomy import build_taxonomy
+from market.tables import Tables
+from tests.graph import toy_logs
+from tests.graph.toy_logs import TAXONOMY, application, day, job, position
 
-TAXONOMY = build_taxonomy("toy", [(code, f"Title {code}", code[:2], code[:1]) for code in ("111", "112", "121", "211")])
-EMPLOYER = {"acme-111": "acme", "acme-112": "acme", "acme-211": "acme", "zeta-111": "zeta"}
-
-
-def day(number):
-    return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=number)
+JOBS = ("acme-111", "acme-112", "acme-211", "zeta-111")
 
 
-def application(event, job, at, seeker="ann"):
-    return {"event_id": event, "seeker_id": seeker, "job_id": job, "occurred_at": day(at)}
-
-
-def position(employer, occupation, start, seeker="ann", recorded=None):
-    return {
-        "seeker_id": seeker,
-        "employer_id": employer,
-        "occupation": occupation,
-        "title": occupation,
-        "geo": "here",
-        "started_at": day(start),
-        "recorded_at": day(start if recorded is None else recorded),
-    }
-
-
-def job(job_id):
-    return {
-        "job_id": job_id,
-        "account_id": "someone",
-        "employer_id": EMPLOYER[job_id],
-        "occupation": job_id.split("-")[1],
-        "title": job_id,
-        "geo": "here",
-        "posted_at": day(-30),
-    }
-
-
-def logs(applications, positions, jobs=tuple(EMPLOYER)):
-    tables = {"applications": applications, "positions": positions, "jobs": [job(job_id) for job_id in jobs]}
-    return Tables({name: check_table(name, pa.Table.from_pylist(rows)) for name, rows in tables.items()}, TAXONOMY)
+def logs(applications, positions, jobs=JOBS):
+    return toy_logs.logs(applications=applications, positions=positions, jobs=[job(job_id) for job_id in jobs])
 
 
 def confirmed(applications, positions, **options):
@@ -242,7 +208,7 @@ def by_hand(applied, held, window=180):
             h["started_at"] for h in held if (h["seeker_id"], h["employer_id"]) == (p["seeker_id"], p["employer_id"])
         ]
         for a in applied:
-            if a["seeker_id"] != p["seeker_id"] or EMPLOYER[a["job_id"]] != p["employer_id"]:
+            if a["seeker_id"] != p["seeker_id"] or a["job_id"].split("-")[0] != p["employer_id"]:
                 continue
             lag = p["started_at"] - a["occurred_at"]
             wanted = a["job_id"].split("-")[1]
@@ -269,7 +235,7 @@ def by_hand(applied, held, window=180):
 def worlds(draw):
     """Up to 8 applications and 8 positions of two seekers, then copies of some rows, then every row in some order."""
     seeker, when = st.sampled_from(["ann", "bob"]), st.integers(-3, 6).map(lambda week: 60 * week)
-    applied = draw(st.lists(st.tuples(st.sampled_from(sorted(EMPLOYER)), when, seeker), min_size=1, max_size=8))
+    applied = draw(st.lists(st.tuples(st.sampled_from(JOBS), when, seeker), min_size=1, max_size=8))
     held = draw(
         st.lists(
             st.tuples(st.sampled_from(["acme", "zeta", None]), st.sampled_from(["111", "112", "211"]), when, seeker),
