@@ -118,7 +118,7 @@ class Learned:
     def save(self, folder: Path) -> None:
         """One directory: model/, links/ and rates/; each part carries its own digests.
 
-        For what was just fitted: what `load` gives has people's edits in its links already, and would make them learned.
+        For what was just fitted: what `load` gives holds edits of people, which saving would make learned links.
         """
         self.model.save(folder / "model")
         self.links.save(folder / "links")
