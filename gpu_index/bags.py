@@ -28,6 +28,11 @@ class Bags:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def compact(self) -> Bags:
+        """The same bags over the terms they use."""
+        used, codes = np.unique(self.codes, return_inverse=True)
+        return Bags([self.vocabulary[code] for code in used.tolist()], self.counts, codes)
+
     def lists(self) -> list[list[str]]:
         """The bags as n Python lists."""
         names = [self.vocabulary[code] for code in self.codes.tolist()]

@@ -61,7 +61,7 @@ class Engine(Protocol):
         """
 
     def deleted(self, slots: np.ndarray) -> None:
-        """The rows of these slots are gone; their live bits are off already. Their terms stay until they are written."""
+        """The rows of these slots are gone, their live bits are off already; their terms stay until the next write."""
 
     def search(
         self,

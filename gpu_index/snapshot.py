@@ -4,7 +4,10 @@ index.json            spaces, precision, number of rows
 vectors.safetensors   ids int64[n] ascending; per space `rows.NAME` int64[m], the rows that have a vector there, and
                       `vectors.NAME` float32[m,dim], or uint16[m,dim] with the bits of bfloat16
 terms.parquet         id int64, terms list<string>; one row per row, in the same order
-manifest.json         kind, format and the SHA-256 of each file
+manifest.json         kind, format, the SHA-256 of each file and of itself
+
+Format 1 is the only one so far. Its first manifests had no digest of their own; such a one is good if it is to the byte
+what would be written for it. Terms may be stored as strings or as a dictionary of them; both are format 1.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from gpu_index.bags import Bags, bags_of
+from gpu_index.clause import checked_term
 from gpu_index.inputs import PRECISIONS, ids_of, matrix, spaces_of
 from gpu_index.scoring import bf16_bits, from_bf16_bits
-from market.artefacts import open_artefact, writing
+from market.artefacts import MANIFEST, Manifest, open_artefact, reading, writing
 from market.errors import ArtefactError, IndexInputError
 
 KIND = "gpu-index"
@@ -67,12 +71,18 @@ def write(path: Path | str, contents: Contents) -> None:
 
 
 def read(path: Path | str) -> Contents:
-    """Read an artefact whole and check it; ArtefactError says what is damaged."""
+    """Read an artefact whole and check it; ArtefactError says what is damaged.
+
+    Beside a writer that replaces it, the answer is the old version or the new one.
+    """
     folder = Path(path)
+    return reading(folder, lambda: _read(folder))
+
+
+def _read(folder: Path) -> Contents:
     try:
         manifest = open_artefact(folder, KIND, (FORMAT,))
-        _check_listing(folder, manifest.files)
-        # The manifest itself has no digest: what counts is index.json, and the two must agree.
+        _check_listing(folder, manifest)
         config = json.loads((folder / "index.json").read_text())
         if config != manifest.config:
             raise ArtefactError(f"{folder}: manifest.json and index.json disagree; build the artefact again")
@@ -83,13 +93,20 @@ def read(path: Path | str) -> Contents:
         raise ArtefactError(f"{folder} is damaged ({error}); build the artefact again") from error
 
 
-def _check_listing(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_listing(folder: Path, manifest: Manifest) -> None:
     expected = {"index.json", "vectors.safetensors", "terms.parquet"}
-    if set(files) != expected:
-        raise ArtefactError(f"{folder} lists {sorted(files)}, expected {sorted(expected)}; build the artefact again")
-    for name, entry in files.items():
+    if set(manifest.files) != expected:
+        raise ArtefactError(
+            f"{folder} lists {sorted(manifest.files)}, expected {sorted(expected)}; build the artefact again"
+        )
+    strangers = {item.name for item in folder.iterdir()} - expected - {MANIFEST}
+    if strangers:
+        raise ArtefactError(f"{folder} holds {sorted(strangers)}, which no index writes; move them elsewhere")
+    for name, entry in manifest.files.items():
         if set(entry) != {"sha256", "bytes"} or entry["bytes"] != (folder / name).stat().st_size:
             raise ArtefactError(f"{folder / name} is not as the manifest says; build the artefact again")
+    if manifest.digest is None and (folder / MANIFEST).read_bytes() != manifest.undigested().encode():
+        raise ArtefactError(f"{folder / MANIFEST} is damaged (not as it was written); build the artefact again")
 
 
 def _contents(folder: Path, config: Mapping[str, Any]) -> Contents:
@@ -100,13 +117,53 @@ def _contents(folder: Path, config: Mapping[str, Any]) -> Contents:
     if precision not in PRECISIONS:
         raise ArtefactError(f"{folder} has precision {precision!r}, expected one of {PRECISIONS}")
     tensors = load_file(folder / "vectors.safetensors")
+    if len(tensors) != 1 + 2 * len(spaces):
+        raise ArtefactError(f"{folder} has vectors of spaces it does not name; build the artefact again")
     ids = ids_of(tensors["ids"])
     vectors = {}
     for space, dim in spaces.items():
         rows, stored = tensors[f"rows.{space}"], tensors[f"vectors.{space}"]
-        values = from_bf16_bits(stored) if precision == "bf16" else stored
-        vectors[space] = rows, matrix(values, f"vectors.{space}", dim, len(rows))
-    table = pq.read_table(folder / "terms.parquet")
-    if len(ids) != config["rows"] or not np.array_equal(np.asarray(table["id"]), ids):
+        _check_rows(rows, len(ids), space)
+        if stored.dtype != (np.uint16 if precision == "bf16" else np.float32):
+            raise ArtefactError(f"{folder}: vectors.{space} holds {stored.dtype} in a {precision} index")
+        vectors[space] = rows, _values(stored, precision, f"vectors.{space}", dim, len(rows))
+    table = pq.read_table(folder / "terms.parquet", read_dictionary=["terms.list.element"])
+    if len(ids) != config["rows"] or not np.array_equal(np.asarray(table["id"]), ids) or (np.diff(ids) <= 0).any():
         raise ArtefactError(f"{folder}: vectors and terms are of different rows; build the artefact again")
-    return Contents(spaces, precision, ids, vectors, bags_of(table["terms"], len(ids)))
+    return Contents(spaces, precision, ids, vectors, _bags(table["terms"], len(ids)))
+
+
+def _values(stored: np.ndarray, precision: str, name: str, dim: int, rows: int) -> np.ndarray:
+    if precision == "float32":
+        return matrix(stored, name, dim, rows)
+    values = from_bf16_bits(stored)
+    matrix(values * np.float32(1 - 2.0**-8), name, dim, rows)  # rounding may have made the longest that much longer
+    return values
+
+
+def _check_rows(rows: np.ndarray, count: int, space: str) -> None:
+    inside = rows.dtype == np.int64 and rows.ndim == 1
+    if not inside or (len(rows) and (rows[0] < 0 or rows[-1] >= count)) or (np.diff(rows) <= 0).any():
+        raise ArtefactError(f"rows.{space} is not an ascending list of rows below {count}; build the artefact again")
+
+
+def _bags(column: Any, rows: int) -> Bags:
+    """The bags of a stored column in linear time: terms ascend within a row as written, so none is there twice."""
+    import pyarrow as pa
+
+    column = column.unify_dictionaries().combine_chunks() if column.num_chunks else pa.array([], column.type)
+    stored = pa.array([]) if isinstance(column, pa.ChunkedArray) else column.flatten()
+    if not isinstance(stored, pa.DictionaryArray) or column.null_count or stored.null_count:
+        return bags_of(column, rows)
+    names = [checked_term(term, "terms") for term in stored.dictionary.to_pylist()]
+    order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+    codes = rank[np.asarray(stored.indices)]
+    counts = np.diff(np.asarray(column.offsets)).astype(np.int64)
+    ascends = np.ones(len(codes), bool)
+    ascends[1:] = codes[1:] > codes[:-1]
+    ascends[(np.cumsum(counts) - counts)[counts > 0]] = True  # the first term of each row
+    if not ascends.all() or len(set(names)) != len(names):
+        return bags_of(column, rows)
+    return Bags([names[i] for i in order.tolist()], counts, codes)

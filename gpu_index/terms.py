@@ -1,157 +1,144 @@
-"""Which rows have a term, kept up to date while rows come and go.
+"""The terms of each slot, and the numbers that stand for terms. Knows nothing of searching.
 
-Rows are slots: small integers that are reused after a delete. Three structures:
-
-    forward   the terms of each slot, in one pool of integers
-    base      the slots of each term, ascending, as of the last rebuild
-    changes   per term, the slots that gained or lost it since
-
-A write costs a dictionary entry per term gained or lost. Reading a term costs its slots once after a write to it and
-nothing afterwards. When the changes reach a quarter of the base, everything is rebuilt in time linear in the number
-of (row, term) pairs: constant per write on average, a pause of about a second at ten million pairs. A rebuild also
-forgets terms that no row has any more.
+Numbers are small and dense; a number is given to another term after its term has left every slot. The terms of a slot
+lie one after another in a pool of int32: 4 bytes a term and 8 a slot. What a slot leaves behind when its bag grows is
+garbage until the pool is laid out again, at a third.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gpu_index.bags import Bags
+from gpu_index.clause import Clause
+from gpu_index.engine import NumberedBoosts, NumberedClause, TermPairs
+from gpu_index.inputs import Boosts
 
-EMPTY = np.empty(0, np.int64)
+NONE = np.empty(0, np.int32)
+GARBAGE = 3  # one part in so many of the pool
 
 
 class TermStore:
-    """Slots to terms and terms to slots.
+    """Terms to numbers and slots to terms."""
 
-    rebuild_after  changes that are always allowed to accumulate; small values are for tests
-    """
-
-    def __init__(self, rebuild_after: int = 4096) -> None:
-        self._rebuild_after = rebuild_after
-        self._names: list[str] = []
+    def __init__(self) -> None:
+        self._names: list[str | None] = []
         self._numbers: dict[str, int] = {}
-        self._start = EMPTY  # int64[slots] into the pool
-        self._count = EMPTY  # int64[slots]
-        self._pool = np.empty(0, np.int32)
-        self._pool_used = 0
-        self._base_start = np.zeros(1, np.int64)  # int64[terms + 1] into the base
-        self._base = EMPTY  # int64[pairs], slots ascending within a term
-        self._changes: dict[int, dict[int, bool]] = {}
-        self._changed = 0
-        self._merged: dict[int, np.ndarray] = {}
+        self._unused: list[int] = []
+        self._slots_with = np.zeros(0, np.int32)  # per number
+        self._start = np.zeros(0, np.uint32)  # per slot, into the pool
+        self._count = np.zeros(0, np.int32)
+        self._pool = np.zeros(0, np.int32)
+        self._used = 0
+        self._garbage = 0
 
-    def replace(self, slots: np.ndarray, bags: Bags) -> None:
-        """From now on slot slots[i] has the terms of bags row i and no others. Slots are distinct."""
-        lost_slots, lost = self._pairs(slots)
-        known = [self._number(term) for term in bags.vocabulary]
-        gained = np.array(known, np.int64)[bags.codes] if known else EMPTY
-        self._write(slots, bags.counts, gained)
-        self._changed += len(lost) + len(gained)
-        if self._changed > max(self._rebuild_after, len(self._base) // 4):
-            self._rebuild()
-            return
-        self._note(lost_slots, lost, False)
-        self._note(np.repeat(slots, bags.counts), gained, True)
+    def replace(self, slots: np.ndarray, bags: Bags) -> tuple[TermPairs, TermPairs]:
+        """From now on slot slots[i] has the terms of bags row i and no others: (pairs lost, pairs gained)."""
+        lost = self.pairs(slots)
+        codes = np.array([self._number(term) for term in bags.vocabulary], np.int32)
+        gained = TermPairs(np.repeat(slots, bags.counts), codes[bags.codes] if len(codes) else NONE)
+        if len(self._names) > len(self._slots_with):
+            self._slots_with = _grown(self._slots_with, max(len(self._names), 2 * len(self._slots_with)))
+        np.add.at(self._slots_with, gained.numbers, 1)
+        np.subtract.at(self._slots_with, lost.numbers, 1)
+        self._write(slots, bags.counts, gained.numbers)
+        self._forget(lost.numbers)
+        return lost, gained
 
-    def slots(self, term: str) -> np.ndarray:
-        """int64[df], ascending; empty for a term no row has. Not to be written to."""
-        number = self._numbers.get(term)
-        if number is None:
-            return EMPTY
-        if number not in self._changes:
-            return self._base_of(number)
-        if number not in self._merged:
-            self._merged[number] = _with_changes(self._base_of(number), self._changes[number])
-        return self._merged[number]
+    def pairs(self, slots: np.ndarray) -> TermPairs:
+        """All (slot, number) pairs of slots int64[n], in their order."""
+        slots = slots[slots < len(self._count)]
+        counts = self._count[slots].astype(np.int64)
+        before = np.cumsum(counts) - counts
+        total = int(counts.sum())
+        places = np.repeat(self._start[slots].astype(np.int64) - before, counts) + np.arange(total)
+        return TermPairs(np.repeat(slots, counts), self._pool[places])
 
     def terms_of(self, slot: int) -> list[str]:
         """The terms of one slot, ascending."""
-        _, numbers = self._pairs(np.array([slot]))
-        return sorted(self._names[number] for number in numbers.tolist())
+        return sorted(str(self._names[number]) for number in self.pairs(np.array([slot])).numbers.tolist())
 
     def bags(self, slots: np.ndarray) -> Bags:
         """The bags of these slots, terms ascending in the vocabulary and in each row: a function of content only."""
-        _, numbers = self._pairs(slots)
-        used = sorted(np.unique(numbers).tolist(), key=self._names.__getitem__)
+        pairs = self.pairs(slots)
+        used = sorted(np.unique(pairs.numbers).tolist(), key=lambda number: str(self._names[number]))
         code_of = np.zeros(len(self._names), np.int64)
         code_of[used] = np.arange(len(used))
-        counts = self._counts(slots)
-        codes = code_of[numbers]
+        counts = np.zeros(len(slots), np.int64)
+        inside = slots < len(self._count)
+        counts[inside] = self._count[slots[inside]]
+        codes = code_of[pairs.numbers]
         row = np.repeat(np.arange(len(slots)), counts)
-        return Bags([self._names[number] for number in used], counts, codes[np.lexsort((codes, row))])
+        return Bags([str(self._names[number]) for number in used], counts, codes[np.lexsort((codes, row))])
+
+    def numbered(self, clause: Clause | None) -> NumberedClause | None:
+        """The clause over numbers; None where it lets every row through."""
+        if clause is None or not (clause.all_of or clause.none_of):
+            return None
+        return NumberedClause(tuple(self._known(group) for group in clause.all_of), self._known(clause.none_of))
+
+    def numbered_boosts(self, boosts: Boosts) -> NumberedBoosts | None:
+        """The boosts of terms that are known; None if there are none."""
+        known = [(self._numbers[term], weight) for term, weight in boosts if term in self._numbers]
+        if not known:
+            return None
+        numbers, weights = zip(*known, strict=True)
+        return NumberedBoosts(np.array(numbers, np.int32), np.array(weights, np.float64))
+
+    def nbytes(self) -> int:
+        """Bytes of the arrays; the names of terms are not counted."""
+        return sum(array.nbytes for array in (self._slots_with, self._start, self._count, self._pool))
+
+    def _known(self, terms: Sequence[str]) -> np.ndarray:
+        numbers = self._numbers
+        return np.array(sorted([numbers[term] for term in terms if term in numbers]), np.int32)
 
     def _number(self, term: str) -> int:
         number = self._numbers.get(term)
         if number is None:
-            number = self._numbers[term] = len(self._names)
-            self._names.append(term)
+            if self._unused:
+                number = self._unused.pop()
+                self._names[number] = term
+            else:
+                number = len(self._names)
+                self._names.append(term)
+            self._numbers[term] = number
         return number
 
-    def _counts(self, slots: np.ndarray) -> np.ndarray:
-        inside = slots < len(self._count)
-        counts = np.zeros(len(slots), np.int64)
-        counts[inside] = self._count[slots[inside]]
-        return counts
-
-    def _pairs(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All (slot, term number) of these slots, int64[pairs] each, in the order of `slots`."""
-        counts = self._counts(slots)
-        kept = counts > 0
-        slots, counts = slots[kept], counts[kept]
-        before = np.cumsum(counts) - counts
-        positions = np.repeat(self._start[slots] - before, counts) + np.arange(counts.sum())
-        return np.repeat(slots, counts), self._pool[positions].astype(np.int64)
+    def _forget(self, numbers: np.ndarray) -> None:
+        """Free the numbers of terms that no slot has any more."""
+        for number in np.unique(numbers[self._slots_with[numbers] == 0]).tolist():
+            del self._numbers[str(self._names[number])]
+            self._names[number] = None
+            self._unused.append(number)
 
     def _write(self, slots: np.ndarray, counts: np.ndarray, numbers: np.ndarray) -> None:
-        """Append to the pool; what the slots had there stays behind as garbage until the next rebuild."""
         if len(slots) and slots.max() >= len(self._count):
-            room = max(int(slots.max()) + 1, 2 * len(self._count))
-            self._start = _grown(self._start, room)
-            self._count = _grown(self._count, room)
-        used = self._pool_used + len(numbers)
-        if used > len(self._pool):
-            self._pool = _grown(self._pool, max(used, 2 * len(self._pool)))
-        self._pool[self._pool_used : used] = numbers
-        self._start[slots] = self._pool_used + np.cumsum(counts) - counts
+            room = max(int(slots.max()) + 1, len(self._count) + len(self._count) // 8)
+            self._start, self._count = _grown(self._start, room), _grown(self._count, room)
+        fits = counts <= self._count[slots]  # in the place it had
+        self._garbage += int((self._count[slots] - np.where(fits, counts, 0)).sum())
+        fresh = int(counts[~fits].sum())
+        if self._used + fresh > len(self._pool):
+            self._pool = _grown(self._pool, max(self._used + fresh, len(self._pool) + len(self._pool) // 8))
+        moved = slots[~fits]
+        self._start[moved] = self._used + np.cumsum(counts[~fits]) - counts[~fits]
+        self._used += fresh
         self._count[slots] = counts
-        self._pool_used = used
+        before = np.cumsum(counts) - counts
+        places = np.repeat(self._start[slots].astype(np.int64) - before, counts) + np.arange(len(numbers))
+        self._pool[places] = numbers
+        if self._garbage * GARBAGE > max(self._used, 4096):
+            self._lay_out()
 
-    def _note(self, slots: np.ndarray, numbers: np.ndarray, present: bool) -> None:
-        for slot, number in zip(slots.tolist(), numbers.tolist(), strict=True):
-            self._changes.setdefault(number, {})[slot] = present
-            self._merged.pop(number, None)
-
-    def _base_of(self, number: int) -> np.ndarray:
-        if number + 1 >= len(self._base_start):  # a term younger than the base
-            return EMPTY
-        return self._base[self._base_start[number] : self._base_start[number + 1]]
-
-    def _rebuild(self) -> None:
-        slots, numbers = self._pairs(np.arange(len(self._count)))
-        frequency = np.bincount(numbers, minlength=len(self._names))
-        used = np.flatnonzero(frequency)
-        new_number = np.zeros(len(self._names), np.int64)
-        new_number[used] = np.arange(len(used))
-        numbers = new_number[numbers]
-        self._names = [self._names[number] for number in used.tolist()]
-        self._numbers = {name: number for number, name in enumerate(self._names)}
-        self._pool, self._pool_used = numbers.astype(np.int32), len(numbers)
-        self._start = np.cumsum(self._count) - self._count
-        self._base = slots[np.argsort(numbers, kind="stable")]
-        self._base_start = np.concatenate([[0], np.cumsum(frequency[used])])
-        self._changes, self._changed, self._merged = {}, 0, {}
-
-
-def _with_changes(base: np.ndarray, changes: dict[int, bool]) -> np.ndarray:
-    """base without the changed slots, plus those that have the term now; ascending."""
-    touched = np.sort(np.fromiter(changes, np.int64, len(changes)))
-    positions = np.searchsorted(base, touched)
-    inside = positions < len(base)
-    inside[inside] = base[positions[inside]] == touched[inside]
-    kept = np.delete(base, positions[inside])
-    added = np.array([slot for slot in touched.tolist() if changes[slot]], np.int64)
-    return np.insert(kept, np.searchsorted(kept, added), added)
+    def _lay_out(self) -> None:
+        everything = np.arange(len(self._count))
+        self._pool = self.pairs(everything).numbers
+        self._used, self._garbage = len(self._pool), 0
+        counts = self._count.astype(np.int64)
+        self._start = (np.cumsum(counts) - counts).astype(np.uint32)
 
 
 def _grown(array: np.ndarray, length: int) -> np.ndarray:

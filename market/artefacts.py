@@ -3,8 +3,9 @@
 An artefact is a directory of safetensors, Parquet, npz or JSON files and `manifest.json`:
 
     {"kind": "hire-model", "format": 1, "config": {...}, "seed": 0, "inputs": {name: sha256}, "metrics": {...},
-     "files": {name: {"sha256": ..., "bytes": ...}}}
+     "files": {name: {"sha256": ..., "bytes": ...}}, "digest": ...}
 
+`digest` is the SHA-256 of the manifest's own bytes with 64 zeros in its place; manifests from before it have none.
 Readers check kind, format and every digest before they look at a byte of content. No pickle anywhere.
 """
 
@@ -12,17 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from market.errors import ArtefactError
+from market.swap import scratch_beside, swap_in, sync
 
 MANIFEST = "manifest.json"
+BLANK = "0" * 64  # stands for the digest of a manifest while that is computed
+ATTEMPTS = 10  # to read an artefact that is replaced at the same time
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,16 @@ class Manifest:
     inputs: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    digest: str | None = None
 
     def to_json(self) -> str:
-        return json.dumps(self.__dict__, indent=2, sort_keys=True, default=str) + "\n"
+        """The text of manifest.json, its digest in it."""
+        blank = _rendered(self.__dict__ | {"digest": BLANK})
+        return _rendered(self.__dict__ | {"digest": hashlib.sha256(blank.encode()).hexdigest()})
+
+    def undigested(self) -> str:
+        """The text of a manifest.json from before manifests had a digest."""
+        return _rendered({name: value for name, value in self.__dict__.items() if name != "digest"})
 
 
 def sha256_of(path: Path) -> str:
@@ -75,19 +86,20 @@ def writing(
 ) -> Iterator[Path]:
     """Yield a scratch directory; on a clean exit add the manifest, sync and swap it in under `target`.
 
-    Readers see the old artefact or the new one, never a mix. After an exception nothing has changed.
+    Readers see the old artefact or the new one, never a mix and never neither (see `swap.py` for file systems where
+    that can not be had); so does whoever comes after a kill or a power cut. After an exception nothing has changed.
+    Of two writers at once the last one to finish wins.
     """
     target = Path(target)
+    if target.is_symlink():
+        target = target.resolve()  # the artefact is replaced, not the link to it
     target.parent.mkdir(parents=True, exist_ok=True)
     holds_other = target.is_file() or (target.is_dir() and any(target.iterdir()))
     if holds_other and not (target / MANIFEST).exists():
         raise ArtefactError(
             f"{target} exists and is not an artefact (no {MANIFEST}); choose another directory or empty this one"
         )
-    scratch = target.parent / f".{target.name}.{os.getpid()}.writing"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
+    with scratch_beside(target) as scratch:
         yield scratch
         files = {
             str(path.relative_to(scratch)): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
@@ -96,17 +108,12 @@ def writing(
         }
         manifest = Manifest(kind, format, config or {}, seed, inputs or {}, metrics or {}, files)
         (scratch / MANIFEST).write_text(manifest.to_json())
-        for path in scratch.rglob("*"):
-            _sync(path)
-        old = target.parent / f".{target.name}.{os.getpid()}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            target.rename(old)
-        scratch.rename(target)
-        _sync(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        mode = (scratch / MANIFEST).stat().st_mode
+        for path in (*scratch.rglob("*"), scratch):
+            if path.is_file():
+                path.chmod(mode)  # safetensors writes files that only their owner may read
+            sync(path)
+        swap_in(scratch, target)
 
 
 def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest:
@@ -114,11 +121,12 @@ def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest
     source = Path(source)
     path = source / MANIFEST
     try:
-        manifest = Manifest(**json.loads(path.read_text()))
+        text = path.read_bytes().decode()
+        manifest = Manifest(**json.loads(text))
         digests = {name: entry["sha256"] for name, entry in manifest.files.items()}
     except (FileNotFoundError, NotADirectoryError):
         raise ArtefactError(f"{source} is not an artefact: {MANIFEST} is missing; check the path") from None
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise ArtefactError(f"{path} is damaged (not a valid manifest); build the artefact again") from None
     if manifest.kind != kind:
         raise ArtefactError(f"{source} holds a {manifest.kind!r}, expected a {kind!r}; check the path")
@@ -126,6 +134,8 @@ def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest
         raise ArtefactError(
             f"{source} has format {manifest.format}, this version reads {list(formats)}; build the artefact again"
         )
+    if manifest.digest is not None and not _is_own_digest(text, manifest.digest):
+        raise ArtefactError(f"{path} is damaged (it is not as its own digest says); build the artefact again")
     for name, digest in digests.items():
         file = source / name
         if not file.is_file():
@@ -135,9 +145,38 @@ def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest
     return manifest
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def reading(source: Path, read: Callable[[], T]) -> T:
+    """`read()`, again if the artefact at `source` was replaced meanwhile: what comes back is of one version.
+
+    Without this a reader may check the files of one version and then load those of the next. After ten versions in a
+    row that came faster than they could be read, ArtefactError.
+    """
+    for _ in range(ATTEMPTS):
+        before = _version(source)
+        try:
+            found = read()
+        except ArtefactError:
+            if _version(source) == before:
+                raise
+        else:
+            if _version(source) == before:
+                return found
+    raise ArtefactError(f"{source} was replaced {ATTEMPTS} times while it was read; load it when it is at rest")
+
+
+def _version(source: Path) -> tuple[int, ...] | None:
+    """What tells a directory from the one that takes its place."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        status = source.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns
+
+
+def _is_own_digest(text: str, digest: object) -> bool:
+    blank = text.replace(f'"digest": "{digest}"', f'"digest": "{BLANK}"')
+    return hashlib.sha256(blank.encode()).hexdigest() == digest
+
+
+def _rendered(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, indent=2, sort_keys=True, default=str) + "\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numba
 
-COMPILING = ("graph", "targeting", "sim")
+COMPILING = ("gpu_index", "graph", "targeting", "sim")
 
 
 def source_stamp(root: Path) -> str:

@@ -1,7 +1,9 @@
-"""One suite for everything that calls itself an index: the slow twin, the engine, and the engine with bf16 storage."""
+"""One suite for everything that calls itself an index (index_kinds.py): what it answers, keeps and refuses.
+
+Worlds small enough to check by hand. test_index_plans.py goes on with sizes at which engines change their plan.
+"""
 
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -11,17 +13,12 @@ import torch
 from gpu_index import Clause, Hits, Index
 from gpu_index.reference import ReferenceIndex
 from market.errors import ArtefactError, ConfigError, IndexInputError
+from tests.contracts.index_kinds import KINDS, class_of, params
 
-KINDS = {
-    "reference": ReferenceIndex,
-    "reference-bf16": partial(ReferenceIndex, precision="bf16"),
-    "cpu": Index,
-    "cpu-bf16": partial(Index, precision="bf16"),
-}
 INFINITY = float("inf")
 
 
-@pytest.fixture(params=list(KINDS))
+@pytest.fixture(params=params(KINDS))
 def build(request):
     """Index class under test; bf16 holds every number of the small worlds exactly."""
     return KINDS[request.param]
@@ -254,13 +251,22 @@ def test_vectors_are_copied_in(build):
 
 def test_save_and_load_answer_the_same(jobs, build, tmp_path):
     jobs.save(tmp_path / "index")
-    again = (build.func if isinstance(build, partial) else build).load(tmp_path / "index", device="cpu")
+    again = class_of(build).load(tmp_path / "index", device="cpu")
     assert len(again) == 5
     assert ask(again, [1, 1]) == ask(jobs, [1, 1])
     assert ask(again, [1], space="graph") == ask(jobs, [1], space="graph")
     assert ask(again, [0, 1], where=Clause([["geo=south"]])) == ask(jobs, [0, 1], where=Clause([["geo=south"]]))
     with pytest.raises(ArtefactError):
         type(jobs).load(tmp_path / "nothing")
+
+
+def test_rows_of_the_largest_norm_survive_a_snapshot(build, tmp_path):
+    """Rounding to bf16 makes the second longer than what an upsert takes."""
+    index = build(spaces={"v": 5})
+    index.upsert([1, 2], vectors={"v": [[1e18, 0, 0, 0, 0], [1e18 / np.sqrt(5)] * 5]})
+    index.save(tmp_path / "index")
+    again = class_of(build).load(tmp_path / "index")
+    assert ask(again, [1, 1, 1, 1, 1], space="v") == ask(index, [1, 1, 1, 1, 1], space="v")
 
 
 # --- exactness -------------------------------------------------------------------------------------------------------
@@ -465,10 +471,14 @@ def test_impossible_spaces_are_refused(build, spaces):
         build(spaces=spaces)
 
 
-def test_devices_and_precisions_are_checked():
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_without_a_cuda_device_auto_is_the_cpu_and_cuda_is_refused():
     assert Index(spaces={"v": 1}, device="auto").device == "cpu"
-    with pytest.raises(ConfigError, match="not built yet"):
+    with pytest.raises(ConfigError, match="'cuda'"):
         Index(spaces={"v": 1}, device="cuda")
+
+
+def test_devices_and_precisions_are_checked():
     with pytest.raises(IndexInputError, match="'tpu'"):
         Index(spaces={"v": 1}, device="tpu")
     with pytest.raises(IndexInputError, match="'int3'"):
