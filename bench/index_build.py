@@ -17,7 +17,7 @@ from gpu_index import Clause, Index
 
 SPACE = "v"
 CHUNK = 10_000  # rows an upsert
-WARM_UP_ROWS = 3_000
+WARM_UP_ROWS = 30_000
 
 
 @dataclass(frozen=True)

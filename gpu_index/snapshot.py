@@ -128,7 +128,7 @@ def _contents(folder: Path, config: Mapping[str, Any]) -> Contents:
             raise ArtefactError(f"{folder}: vectors.{space} holds {stored.dtype} in a {precision} index")
         vectors[space] = rows, _values(stored, precision, f"vectors.{space}", dim, len(rows))
     table = pq.read_table(folder / "terms.parquet", read_dictionary=["terms.list.element"])
-    if len(ids) != config["rows"] or not np.array_equal(np.asarray(table["id"]), ids) or (np.diff(ids) <= 0).any():
+    if len(ids) != config["rows"] or not np.array_equal(np.asarray(table["id"]), ids):
         raise ArtefactError(f"{folder}: vectors and terms are of different rows; build the artefact again")
     return Contents(spaces, precision, ids, vectors, _bags(table["terms"], len(ids)))
 
@@ -151,7 +151,7 @@ def _bags(column: Any, rows: int) -> Bags:
     """The bags of a stored column in linear time: terms ascend within a row as written, so none is there twice."""
     import pyarrow as pa
 
-    column = column.unify_dictionaries().combine_chunks() if column.num_chunks else pa.array([], column.type)
+    column = column.combine_chunks() if column.num_chunks else pa.array([], column.type)
     stored = pa.array([]) if isinstance(column, pa.ChunkedArray) else column.flatten()
     if not isinstance(stored, pa.DictionaryArray) or column.null_count or stored.null_count:
         return bags_of(column, rows)

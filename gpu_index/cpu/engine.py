@@ -17,7 +17,7 @@ from gpu_index.cpu.masks import evaluate
 from gpu_index.cpu.plan import scanning
 from gpu_index.cpu.queries import Queries, prepared
 from gpu_index.cpu.scan import Blocks, scan
-from gpu_index.cpu.survivors import Exactly, Survivors, empty_survivors, finish
+from gpu_index.cpu.survivors import Exactly, empty_survivors, finish
 from gpu_index.cpu.vector import HAS_VNNI
 from gpu_index.cpu.walk import walk
 from gpu_index.engine import NumberedBoosts, NumberedClause, TermPairs
@@ -28,6 +28,7 @@ from market.compiled import njit
 LARGEST_BATCH = 128
 SCRATCH_BYTES = 1 << 26  # of bitmaps at a time, beyond the four queries that always go together
 NO_TERMS = np.empty(0, np.int32)
+NO_BOOSTS = np.empty(0, np.int64), np.empty(0), np.zeros((0, 0), np.uint64)
 NO_LOW = np.empty(0, np.int16)
 
 
@@ -106,16 +107,12 @@ class CpuEngine:
         words = words_for(self._rows.extent)
         masks = np.empty((batch, words), np.uint64)
         matches = evaluate(self._inverted, where, store.present[:words], masks)
-        scans = scanning(matches, words, store.dim)
-        room = int(min(2 * k + 128, max(1, matches.max()) + 1))
         _answer(
             self._as_bytes,
             Blocks(store.block_norm, store.block_error, store.block_largest),
-            scans,
             matches,
             masks,
-            min(k, room - 1),
-            empty_survivors(batch, room),
+            k,
             Exactly(
                 store.high,
                 NO_LOW if store.low is None else store.low,
@@ -132,11 +129,11 @@ class CpuEngine:
         self, boosts: Sequence[NumberedBoosts | None], words: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The boosts as `Exactly` wants them: first_boost, boost_row, weight, bitmaps of the boosted terms."""
-        counts = [0 if each is None else len(each.numbers) for each in boosts]
-        first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         given = [each for each in boosts if each is not None]
         if not given:
-            return first, np.empty(0, np.int64), np.empty(0), np.zeros((0, words), np.uint64)
+            return np.zeros(len(boosts) + 1, np.int64), *NO_BOOSTS
+        counts = [0 if each is None else len(each.numbers) for each in boosts]
+        first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         numbers, row = np.unique(np.concatenate([each.numbers for each in given]), return_inverse=True)
         bitmaps = np.empty((len(numbers), words), np.uint64)
         having = [NumberedClause((numbers[place : place + 1],), NO_TERMS) for place in range(len(numbers))]
@@ -148,16 +145,18 @@ class CpuEngine:
 def _answer(
     as_bytes: bool,
     blocks: Blocks,
-    scans: np.ndarray,
     matches: np.ndarray,
     masks: np.ndarray,
     k: int,
-    found: Survivors,
     exactly: Exactly,
     ids: np.ndarray,
     scores: np.ndarray,
 ) -> None:
-    """Fill ids int64[B,k] and scores float32[B,k] of a batch; scans bool[B] says who shares a scan."""
+    """Fill ids int64[B,k] and scores float32[B,k] of a batch."""
+    scans = scanning(matches, masks.shape[1], exactly.dim)
+    room = min(2 * k + 128, max(1, matches.max()) + 1)
+    k = min(k, room - 1)
+    found = empty_survivors(len(matches), room)
     queries: Queries = prepared(exactly.queries, False, False)
     for b in range(len(scans)):
         if not scans[b] and matches[b]:

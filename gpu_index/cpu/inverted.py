@@ -1,6 +1,6 @@
 """Which slots have a term, kept up to date change by change: `Inverted`.
 
-A term that more than one slot in `dense_share` has is a bitmap row, any other a list of slots; see `postings.py` for how the
+A term that more than one slot in `dense_share` has is a bitmap row, any other a list of slots; `postings.py` says how
 lists stand changes. A bitmap row becomes a list again at half of that, so that a term at the limit does not swing.
 
 Memory: capacity / 8 bytes a bitmap row, about 4.6 bytes a listed slot, 32 bytes a term number.
@@ -32,7 +32,7 @@ class Inverted:
     owner  int32[D], the term number of each bitmap row, -1 of a free one
     """
 
-    def __init__(self, dense_share: int = 64, patience: int = 4) -> None:
+    def __init__(self, dense_share: int = 64, patience: int = 3) -> None:
         if dense_share < 1 or patience < 0:
             raise ConfigError(f"dense_share is {dense_share}, patience {patience}; expected at least 1 and at least 0")
         self._dense_share, self._patience = dense_share, patience

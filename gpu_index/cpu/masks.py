@@ -63,8 +63,8 @@ def evaluate(
     """
     if 64 * len(eligible) < inverted.extent or out.shape[1] < len(eligible) or len(out) != len(clauses):
         raise IndexInputError(
-            f"bitmaps of {len(eligible)} words for {inverted.extent} slots, into {out.shape} for {len(clauses)} clauses; "
-            "expected a bit for every slot and a row for every clause"
+            f"bitmaps of {len(eligible)} words for {inverted.extent} slots, into {out.shape} for {len(clauses)} "
+            "clauses; expected a bit for every slot and a row for every clause"
         )
     found = np.zeros(len(clauses), np.int64)
     start = 0

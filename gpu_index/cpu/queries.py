@@ -87,35 +87,45 @@ def prepared(queries: np.ndarray, for_bytes: bool, for_floats: bool) -> Queries:
     return Queries(norm, pairs, floats, codes, first, unit, rest)
 
 
-@njit(nogil=True)
-def rounding(dim: int) -> float:
-    """gamma of float32 sums of `dim` products, with a hundredth to spare for the float64 side."""
-    return 1.01 * (dim + 2) * UNIT_ROUNDOFF / (1 - (dim + 2) * UNIT_ROUNDOFF)
+class Arithmetic(NamedTuple):
+    """What the bounds owe to the number of dimensions alone.
+
+    root     sqrt(d)
+    gamma    of float32 sums of d products, with a hundredth to spare for the float64 side
+    flushed  numbers below 2^-126 count as zero on some processors: 2^-120 (d + sqrt(d) (|q| + R)) in all
+    """
+
+    root: float
+    gamma: float
+    flushed: float
 
 
 @njit(nogil=True)
-def float_error(dim: int, row_norm: float, row_error: float) -> tuple[float, float]:
+def arithmetic(dim: int) -> Arithmetic:
+    """The constants of a dimension."""
+    lost = (dim + 2) * UNIT_ROUNDOFF
+    return Arithmetic(np.sqrt(dim), 1.01 * lost / (1 - lost), 2.0**-120 * dim)
+
+
+@njit(nogil=True)
+def float_error(constants: Arithmetic, row_norm: float, row_error: float) -> tuple[float, float]:
     """(a, c): sums of float32 products with bf16(x) are off by at most a |q| + c."""
     size = row_norm + row_error
-    return 1.0001 * row_error + rounding(dim) * size + 2.0**-120 * np.sqrt(dim), flushed(dim, row_norm)
+    tiny = 2.0**-120 * constants.root
+    return 1.0001 * row_error + constants.gamma * size + tiny, constants.flushed + tiny * row_norm
 
 
 @njit(nogil=True)
-def byte_error(dim: int, row_norm: float, row_error: float, row_unit: float) -> tuple[float, float, float]:
+def byte_error(constants: Arithmetic, row_norm: float, row_error: float, row_unit: float) -> tuple[float, float, float]:
     """(a, b, c): the byte kernel is off by at most a |q| + b |q - q'| + c.
 
     a and b hold the rounding of the integer sum to float32 as well.
     """
-    error = row_error + np.sqrt(dim) * HALF_STEP * row_unit
+    error = row_error + constants.root * HALF_STEP * row_unit
     size = row_norm + error
+    tiny = 2.0**-120 * constants.root
     return (
-        1.0001 * error + 2.0**-22 * size + 2.0**-120 * np.sqrt(dim),
+        1.0001 * error + 2.0**-22 * size + tiny,
         (1.0001 + 2.0**-22) * size,
-        flushed(dim, row_norm),
+        constants.flushed + tiny * row_norm,
     )
-
-
-@njit(nogil=True)
-def flushed(dim: int, row_norm: float) -> float:
-    """What numbers below 2^-126 can amount to if a processor takes them for zero; 2^-120 sqrt(d) |q| comes on top."""
-    return 2.0**-120 * (dim + np.sqrt(dim) * row_norm)

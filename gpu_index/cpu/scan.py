@@ -2,8 +2,8 @@
 
 A block is turned into a tile in cache: as bytes where the processor multiplies bytes, else as float32. Then, four
 queries at a time, the tile gives 64 scores each, boosts are added, and the threshold and the mask leave a word of
-survivors, nearly always empty. What survives is looked at once more, with a narrower bound. A block that no clause lets
-through is skipped, and so are four queries whose masks are empty there.
+survivors, nearly always empty. What survives is looked at again, with a narrower bound. Four queries whose masks are
+empty in a block are skipped. If all queries together match few of its rows, those are multiplied one by one instead.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gpu_index.cpu.queries import (
     PAIR_GROUP,
     SMALLEST_SCALE,
     Queries,
+    arithmetic,
     byte_error,
     float_error,
 )
@@ -36,12 +37,15 @@ from gpu_index.cpu.vector import (
     reaching,
     scale,
 )
-from gpu_index.cpu.words import lowest
+from gpu_index.cpu.words import lowest, ones, unite
 from market.compiled import njit
 
 MORE = 1 + 2.0**-20  # for the float64 arithmetic of the bounds
 LINE_WORDS = 8  # words of a cache line
 AHEAD = 2  # blocks whose rows are asked for before they are needed
+SPARSE = 24  # needed rows of a block up to which only those are asked for
+# One by one, if so many matches of all queries cost less than the tile: per dimension, per query and dimension
+ONE_BY_ONE, ONE_BY_ONE_EACH = 0.25, 0.007
 
 
 class Blocks(NamedTuple):
@@ -69,6 +73,7 @@ def scan(
     masks     uint64[B,W], the slots each query may find
     """
     dim, batch, words = exactly.dim, len(chosen), masks.shape[1]
+    constants = arithmetic(dim)
     line = 2 * dim
     taken = BYTE_GROUP if as_bytes else PAIR_GROUP  # numbers of a row that go into the tile at a time
     made = 16 if as_bytes else PAIR_GROUP  # steps of the tile they become
@@ -96,37 +101,40 @@ def scan(
         bar[i] = below(np.float64(threshold[chosen[i]]))
     inverse = 1.0 / unit if as_bytes else np.ones(batch)
     needed = np.empty(batch, np.float32)  # the least number in the tile's units with which a row may reach the bar
-    several, any_of = np.zeros((LINE_WORDS, batch), np.uint64), np.zeros(LINE_WORDS, np.uint64)
+    several = np.zeros((LINE_WORDS, batch), np.uint64)
+
+    needed_rows = np.zeros(words, np.uint64)
+    for i in range(batch):
+        unite(needed_rows, masks[chosen[i]])
+    few = np.int64(dim * (ONE_BY_ONE + ONE_BY_ONE_EACH * batch))
 
     for w in range(words):
         if w % LINE_WORDS == 0:
-            _next_words(masks, chosen, w, several, any_of)
-        if any_of[w % LINE_WORDS] == 0:
+            _next_words(masks, chosen, w, several)
+        next_rows = needed_rows[w + AHEAD] if w + AHEAD < words else np.uint64(0)
+        if needed_rows[w] == 0:
+            _ask_for(next_rows, high_part + (w + AHEAD) * 64 * line, line)
             continue
         bits = several[w % LINE_WORDS]
         start = high_part + w * 64 * line
-        if w + AHEAD < words:
-            for offset in range(0, 64 * line, VECTOR_BYTES):
-                prefetch(start + AHEAD * 64 * line + offset)
         row_norm, row_rest = np.float64(blocks.norm[w]), np.float64(blocks.error[w])
-        row_unit = max(np.float64(blocks.largest[w]) / LARGEST_BYTE, SMALLEST_SCALE) if as_bytes else 1.0
-        for part in range(4):
-            for group in range(groups):
-                source = start + part * 16 * line + group * 2 * taken
-                place = tile + group * made * STEP_BYTES + part * VECTOR_BYTES
-                if as_bytes:
-                    pack_bytes(source, line, np.float32(1.0 / row_unit), place)
-                else:
-                    pack_floats(source, line, place)
-        line_per_norm, line_always = float_error(dim, row_norm, row_rest)
-        if as_bytes:
-            per_norm, per_rest, always = byte_error(dim, row_norm, row_rest, row_unit)
-        else:
-            per_norm, per_rest, always = line_per_norm, 0.0, line_always
-        inverse_row = 1.0 / row_unit
+        line_per_norm, line_always = float_error(constants, row_norm, row_rest)
+        matches = 0
         for i in range(batch):
-            least = (bar[i] - MORE * (per_norm * norm[i] + per_rest * rest[i] + always)) * (inverse_row * inverse[i])
-            needed[i] = np.float32(least - abs(least) * 2.0**-22)
+            matches += np.int64(ones(bits[i]))
+        one_by_one = matches <= few
+        if one_by_one:
+            _ask_for(next_rows, high_part + (w + AHEAD) * 64 * line, line)
+        per_norm, per_rest, always, row_unit = line_per_norm, 0.0, line_always, 1.0
+        if not one_by_one:
+            if as_bytes:
+                row_unit = max(np.float64(blocks.largest[w]) / LARGEST_BYTE, SMALLEST_SCALE)
+                per_norm, per_rest, always = byte_error(constants, row_norm, row_rest, row_unit)
+            _turn(as_bytes, start, line, groups, np.float32(1.0 / row_unit), tile, next_rows != 0)
+            for i in range(batch):
+                least = bar[i] - MORE * (per_norm * norm[i] + per_rest * rest[i] + always)
+                least *= inverse[i] / row_unit
+                needed[i] = np.float32(least - abs(least) * 2.0**-22)
 
         for four in range(0, batch, QUERIES):
             end = min(four + QUERIES, batch)
@@ -135,44 +143,56 @@ def scan(
                 anyone |= bits[i]
             if anyone == 0:
                 continue
-            if as_bytes:
+            if one_by_one:
+                pass
+            elif as_bytes:
                 int8_dots(tile, groups * made, forms + four * stride, stride, first + 4 * four, out)
             else:
                 float_dots(tile, groups * made, forms + four * stride, stride, first + 4 * four, out)
             for i in range(four, end):
+                survivors = bits[i]
+                if survivors == 0:
+                    continue
                 b, scores = chosen[i], out + (i - four) * STEP_BYTES
-                if bits[i] and size[i] > 0:
-                    scale(scores, np.float32(row_unit * unit[i]) if as_bytes else np.float32(1.0))
-                    for boost in range(first_boost[b], first_boost[b + 1]):
-                        has = boosted[boost_row[boost], w] & bits[i]
-                        if has:
-                            add_where(scores, has, np.float32(weight[boost]))
-                    # Boosts are added as float32, each sum rounded.
-                    error = per_norm * norm[i] + per_rest * rest[i] + always
-                    terms = first_boost[b + 1] - first_boost[b] + 2
-                    error += terms * 2.0**-23 * (size[i] + row_norm * norm[i] + error)
-                    least = bar[i] - MORE * error
-                    needed[i] = np.float32(least - abs(least) * 2.0**-22)
-                survivors = reaching(scores, needed[i]) & bits[i]
+                if not one_by_one:
+                    if size[i] > 0:
+                        scale(scores, np.float32(row_unit * unit[i]) if as_bytes else np.float32(1.0))
+                        for boost in range(first_boost[b], first_boost[b + 1]):
+                            has = boosted[boost_row[boost], w] & survivors
+                            if has:
+                                add_where(scores, has, np.float32(weight[boost]))
+                        # Boosts are added as float32, each sum rounded.
+                        error = per_norm * norm[i] + per_rest * rest[i] + always
+                        terms = first_boost[b + 1] - first_boost[b] + 2
+                        error += terms * 2.0**-23 * (size[i] + row_norm * norm[i] + error)
+                        least = bar[i] - MORE * error
+                        needed[i] = np.float32(least - abs(least) * 2.0**-22)
+                    survivors &= reaching(scores, needed[i])
+                if survivors == 0:
+                    continue
+                # The rows of survivors are in cache: a second look with a bound ten times as narrow.
+                error = MORE * (line_per_norm * norm[i] + line_always)
+                seat = count[b]
                 while survivors:
                     r = np.int64(lowest(survivors))
                     survivors &= survivors - np.uint64(1)
-                    # Their rows are in cache: a second look with a bound ten times as narrow.
                     score = np.float64(line_dot(start + r * line, pair_groups, pairs + i * pairs_of_one))
-                    error = MORE * (line_per_norm * norm[i] + line_always)
+                    wide = error
                     if size[i] > 0:
-                        score += boost_of(exactly, b, w * 64 + r)
-                        error += 2.0**-50 * (size[i] + abs(score))
-                    if score + error < bar[i]:
+                        score += boost_of(first_boost, boost_row, weight, boosted, b, w * 64 + r)
+                        wide += 2.0**-50 * (size[i] + abs(score))
+                    if score + wide < bar[i]:
                         continue
-                    seat = count[b]
                     slots[b, seat] = w * 64 + r
-                    low[b, seat] = score - error
-                    high[b, seat] = score + error
-                    count[b] = seat + 1
-                    if seat + 1 == room:
+                    low[b, seat] = score - wide
+                    high[b, seat] = score + wide
+                    seat += 1
+                    if seat == room:
+                        count[b] = seat
                         make_room(found, exactly, b, k)
+                        seat = count[b]
                         bar[i] = below(np.float64(threshold[b]))
+                count[b] = seat
     # Compiled code frees an array after its last use, and addresses do not count: these must live until here.
     tile_room[0] = 0
     out_room[0] = 0
@@ -180,17 +200,45 @@ def scan(
 
 
 @njit(nogil=True)
-def _next_words(masks: np.ndarray, chosen: np.ndarray, first: int, several: np.ndarray, any_of: np.ndarray) -> None:
-    """several[j,i] = masks[chosen[i], first + j], a cache line of each mask at a time; any_of[j] unites them."""
-    words = masks.shape[1]
-    last = min(first + LINE_WORDS, words)
-    any_of[:] = 0
+def _next_words(masks: np.ndarray, chosen: np.ndarray, first: int, several: np.ndarray) -> None:
+    """several[j,i] = masks[chosen[i], first + j], a cache line of each mask at a time."""
+    last = min(first + LINE_WORDS, masks.shape[1])
     for i in range(len(chosen)):
         mask = masks[chosen[i]]
         prefetch(mask.ctypes.data + 8 * (first + 2 * LINE_WORDS))
         for w in range(first, last):
             several[w - first, i] = mask[w]
-            any_of[w - first] |= mask[w]
+
+
+@njit(nogil=True)
+def _ask_for(rows: int, start: int, line: int) -> None:
+    """Prefetch the rows of a block that are needed: those of the set bits, or all if they are many."""
+    if np.int64(ones(rows)) > SPARSE:
+        for offset in range(0, 64 * line, VECTOR_BYTES):
+            prefetch(start + offset)
+    else:
+        while rows:
+            row = start + np.int64(lowest(rows)) * line
+            rows &= rows - np.uint64(1)
+            for offset in range(0, line, VECTOR_BYTES):
+                prefetch(row + offset)
+
+
+@njit(nogil=True)
+def _turn(as_bytes: bool, start: int, line: int, groups: int, inverse: float, tile: int, ask: bool) -> None:
+    """Fill the tile with the 64 rows at `start`; ask for the block that comes AHEAD of it."""
+    taken, made = (BYTE_GROUP, 16) if as_bytes else (PAIR_GROUP, PAIR_GROUP)
+    for part in range(4):
+        if ask:
+            for offset in range(part * 16 * line, (part + 1) * 16 * line, VECTOR_BYTES):
+                prefetch(start + AHEAD * 64 * line + offset)
+        for group in range(groups):
+            source = start + part * 16 * line + group * 2 * taken
+            place = tile + group * made * STEP_BYTES + part * VECTOR_BYTES
+            if as_bytes:
+                pack_bytes(source, line, inverse, place)
+            else:
+                pack_floats(source, line, place)
 
 
 @njit(nogil=True)

@@ -55,11 +55,12 @@ class Exactly(NamedTuple):
     boosted: np.ndarray
 
 
+@njit(nogil=True)
 def empty_survivors(batch: int, room: int) -> Survivors:
     """Buffers with nothing in them."""
     return Survivors(
         np.zeros(batch, np.int64),
-        np.full(batch, -np.inf, np.float32),
+        np.full(batch, np.float32(-np.inf), np.float32),
         np.empty((batch, room), np.float32),
         np.empty((batch, room), np.float32),
         np.empty((batch, room), np.int32),
@@ -98,7 +99,8 @@ def settle(found: Survivors, exactly: Exactly, b: int) -> None:
     dim, count = exactly.dim, found.count[b]
     slots, low, high = found.slot[b], found.low[b], found.high[b]
     high_part, low_part, query = exactly.high, exactly.low, exactly.queries[b]
-    boosted = exactly.first_boost[b] < exactly.first_boost[b + 1]
+    first_boost, boost_row, weight, bitmaps = exactly.first_boost, exactly.boost_row, exactly.weight, exactly.boosted
+    boosted = first_boost[b] < first_boost[b + 1]
     wide = np.empty(dim, np.float64)
     bits = np.empty(dim, np.int32)
     line = 2 * dim
@@ -113,7 +115,7 @@ def settle(found: Survivors, exactly: Exactly, b: int) -> None:
             slot = np.int64(slots[i])
             score = exact_dot(high_part, low_part, slot, query, bits, wide)
             if boosted:
-                score += boost_of(exactly, b, slot)
+                score += boost_of(first_boost, boost_row, weight, bitmaps, b, slot)
             low[i] = np.float32(score)
         low[i] += np.float32(0)  # turns -0.0 into 0.0
         high[i] = low[i]
@@ -147,13 +149,15 @@ def exact_dot(
 
 
 @njit(nogil=True)
-def boost_of(exactly: Exactly, b: int, slot: int) -> float:
-    """The weights of the boosted terms that a slot has, added in their order."""
+def boost_of(
+    first_boost: np.ndarray, boost_row: np.ndarray, weight: np.ndarray, boosted: np.ndarray, b: int, slot: int
+) -> float:
+    """The weights of the boosted terms that a slot has, added in their order; arrays as in `Exactly`."""
     total = 0.0
-    for boost in range(exactly.first_boost[b], exactly.first_boost[b + 1]):
-        word = exactly.boosted[exactly.boost_row[boost], slot >> 6]
+    for boost in range(first_boost[b], first_boost[b + 1]):
+        word = boosted[boost_row[boost], slot >> 6]
         if (word >> np.uint64(slot & 63)) & np.uint64(1):
-            total += exactly.weight[boost]
+            total += weight[boost]
     return total
 
 

@@ -251,23 +251,25 @@ def float_dots(context: Any, tile: Any, steps: Any, queries: Any, stride: Any, f
 
 
 @intrinsic
-def line_dots(context: Any, lines: Any, groups: Any, query: Any, out: Any) -> Any:
-    """16 lines, whose addresses are int64[16] at `lines`, times one query -> 16 float32 at `out`.
+def slot_dots(context: Any, slots: Any, rows: Any, line: Any, groups: Any, query: Any, out: Any) -> Any:
+    """The rows of 16 slots times one query -> 16 float32 at `out`.
 
+    slots   address of int32[16]
+    rows    address of the first row; `line` bytes further comes the next
     groups  how many times 32 numbers
     query   float32 [groups,2,16]: the even numbers of 32, then the odd ones
     """
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lines, groups, query, out = arguments
-        addresses = [_load(builder, builder.add(lines, _integer(8 * row)), I64) for row in range(16)]
+        slots, rows, line, groups, query, out = arguments
+        chosen = builder.sext(_load(builder, slots, INTS), ir.VectorType(I64, 16))
+        offsets = builder.mul(chosen, _splat(builder, line, 16))
+        addresses = [builder.add(rows, builder.extract_element(offsets, _integer(row, I32))) for row in range(16)]
         sums = _sums(builder, ir.Constant(FLOATS, [0.0] * 16), 16)
         with cgutils.for_range(builder, groups) as loop:
             parts = _offset(builder, query, loop.index, 2 * VECTOR_BYTES)
-            even, odd = (
-                _load(builder, parts, FLOATS),
-                _load(builder, builder.add(parts, _integer(VECTOR_BYTES)), FLOATS),
-            )
+            even = _load(builder, parts, FLOATS)
+            odd = _load(builder, builder.add(parts, _integer(VECTOR_BYTES)), FLOATS)
             for row in range(16):
                 words = _load(builder, _offset(builder, addresses[row], loop.index, VECTOR_BYTES), INTS)
                 low, high = _floats(builder, words)
@@ -280,12 +282,61 @@ def line_dots(context: Any, lines: Any, groups: Any, query: Any, out: Any) -> An
         _store(builder, columns[0], out)
         return target.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64), generate
+    return types.void(*[types.int64] * 6), generate
+
+
+@intrinsic
+def write_slots(context: Any, bits: Any, first: Any, out: Any) -> Any:
+    """first + the positions of the set bits, ascending, as int32 at `out`; up to 64 bytes beyond are overwritten."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, first, out = arguments
+        half = ir.IntType(16)
+        lanes = ir.VectorType(ir.IntType(1), 16)
+        numbers = builder.add(ir.Constant(INTS, list(range(16))), _splat(builder, builder.trunc(first, I32), 16))
+        for part in range(4):
+            some = builder.trunc(builder.lshr(bits, _integer(16 * part)), half)
+            slots = builder.add(numbers, ir.Constant(INTS, [16 * part] * 16))
+            arguments = [slots, builder.bitcast(some, lanes), slots]
+            _store(builder, _call(builder, "llvm.experimental.vector.compress.v16i32", INTS, arguments), out)
+            written = builder.zext(builder.ctpop(some), I64)
+            out = _offset(builder, out, written, WORD_BYTES)
+        return target.get_dummy_value()
+
+    return types.void(types.uint64, types.int64, types.int64), generate
+
+
+@intrinsic
+def add_where_on(context: Any, scores: Any, slots: Any, bitmap: Any, weight: Any) -> Any:
+    """scores[l] += weight where the bit of slots[l] is set; 16 float32, 16 int32 and a bitmap at addresses."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        scores, slots, bitmap, weight = arguments
+        chosen = _load(builder, slots, INTS)
+        five = ir.Constant(INTS, [5] * 16)
+        offsets = builder.shl(builder.zext(builder.lshr(chosen, five), ir.VectorType(I64, 16)), _many(2))
+        pointers = builder.inttoptr(
+            builder.add(offsets, _splat(builder, bitmap, 16)), ir.VectorType(I32.as_pointer(), 16)
+        )
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(1), 16), [1] * 16)
+        gathered = [pointers, _integer(4, I32), everywhere, ir.Constant(INTS, [0] * 16)]
+        words = _call(builder, "llvm.masked.gather.v16i32.v16p0", INTS, gathered)
+        shifted = builder.lshr(words, builder.and_(chosen, ir.Constant(INTS, [31] * 16)))
+        has = builder.trunc(shifted, ir.VectorType(ir.IntType(1), 16))
+        values = _load(builder, scores, FLOATS)
+        _store(builder, builder.select(has, builder.fadd(values, _splat(builder, weight, 16)), values), scores)
+        return target.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.float32), generate
+
+
+def _many(value: int) -> ir.Constant:
+    return ir.Constant(ir.VectorType(I64, 16), [value] * 16)
 
 
 @intrinsic
 def line_dot(context: Any, line: Any, groups: Any, query: Any) -> Any:
-    """One line times one query, float32; `groups` and `query` as for `line_dots`."""
+    """One line times one query, float32; `groups` and `query` as for `slot_dots`."""
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         line, groups, query = arguments

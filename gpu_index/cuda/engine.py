@@ -15,6 +15,7 @@ import torch
 
 from gpu_index.cuda import twin
 from gpu_index.cuda.clauses import pieces, plan_groups
+from gpu_index.cuda.coarse import Coarse, Int8Codes, bf16_of
 from gpu_index.cuda.mirror import HostRows, Mirror
 from gpu_index.cuda.oporp import Oporp, Sketches, limits
 from gpu_index.cuda.postings import Postings
@@ -44,8 +45,9 @@ class CudaEngine:
     """`gpu_index.engine.Engine` on a torch device.
 
     rows    what is on the host; read when a search finds that something was written
-    device  "cuda", "cuda:1", or "cpu" for the twin
+    device  "cuda", the current device of torch, or "cpu" for the twin
     steps   kernels or twin; by default what suits the device
+    first_pass  "bf16", or "int8" for codes on the device: half the traffic, more survivors, the same answers
     oporp   score only the rows with the nearest sketches; answers are then no longer exact
     """
 
@@ -55,21 +57,26 @@ class CudaEngine:
         device: str = "cuda",
         tuning: Tuning | None = None,
         steps: ModuleType | None = None,
+        first_pass: str = "bf16",
         oporp: Oporp | None = None,
     ) -> None:
+        if first_pass not in ("bf16", "int8"):
+            raise ConfigError(f"first_pass is {first_pass!r}; expected 'bf16' or 'int8'")
         self._device = torch.device(device)
         self._tuning = tuning or Tuning()
         self._steps = steps or steps_for(self._device)
         self.mirror = Mirror(rows, self._device)
         self.postings = Postings(self._device, self._tuning.rebuild_after)
+        self._codes = Int8Codes() if first_pass == "int8" else None
         self._sketches = None if oporp is None else Sketches(oporp)
         self._refreshing = Lock()
 
     def wrote(self, slots: np.ndarray, lost: TermPairs, gained: TermPairs) -> None:
         self.mirror.wrote(slots)
         self.postings.wrote(lost, gained)
-        if self._sketches is not None:
-            self._sketches.wrote(slots)
+        for derived in (self._codes, self._sketches):
+            if derived is not None:
+                derived.wrote(slots)
 
     def deleted(self, slots: np.ndarray) -> None:
         self.mirror.deleted(slots)
@@ -87,7 +94,7 @@ class CudaEngine:
         if not self.mirror.capacity:
             return hits
         own = self.mirror.spaces[space]
-        search = Search(self._steps, self._tuning, own, self.mirror.ids, k)
+        search = Search(self._steps, self._tuning, self._coarse(space), own, self.mirror.ids, k)
         step = self._tuning.batch
         if any(item is not None for item in boosts):
             step = min(step, max(1, self._tuning.boost_bytes // (8 * self.postings.capacity)))
@@ -110,8 +117,8 @@ class CudaEngine:
         """Bytes on the device, and of the sorted pairs on the host. A search needs more while it runs: an eighth of a
         byte a slot for each query and each group of terms, the sample, survivors, and 8 bytes a slot for each query
         with boosts."""
-        sketches = 0 if self._sketches is None else self._sketches.nbytes()
-        return self.mirror.nbytes() + self.postings.nbytes() + sketches
+        parts = (self.mirror, self.postings, self._codes, self._sketches)
+        return sum(part.nbytes() for part in parts if part is not None)
 
     def _refresh(self) -> None:
         with self._refreshing:
@@ -131,6 +138,12 @@ class CudaEngine:
             self._steps.or_postings(groups, postings.tail_slots, plan.tail)
         masks, matches = self._steps.match(present, groups, plan.members, plan.excluded)
         return masks, fetch(matches[: len(clauses)])[0]
+
+    def _coarse(self, space: str) -> Coarse:
+        if self._codes is None:
+            return bf16_of(self.mirror.spaces[space])
+        with self._refreshing:
+            return self._codes.of(space, self.mirror.spaces[space])
 
     def _preselected(self, sketches: Sketches, space: str, batch: Batch) -> Batch:
         """The batch with masks that keep the rows nearest by sketch, for queries that match more than are kept."""
@@ -152,7 +165,8 @@ class CudaEngine:
             if item is not None and len(item.numbers):
                 row[query], sizes[query] = len(boosted), np.abs(item.weights).sum()
                 boosted.append(item)
-        return probe_of(queries, self._boost_totals(boosted), row, sizes, self._device)
+        int8 = self._codes is not None
+        return probe_of(queries, self._boost_totals(boosted), row, sizes, self._device, int8)
 
     def _boost_totals(self, boosts: Sequence[NumberedBoosts]) -> torch.Tensor:
         """float64[U,slots]: the weights of the terms each slot has, added in the order of the terms.

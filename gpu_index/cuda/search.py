@@ -17,6 +17,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from gpu_index.cuda.coarse import Coarse
 from gpu_index.cuda.mirror import SpaceMirror
 from gpu_index.cuda.probe import Probe, take_columns
 from gpu_index.cuda.transfer import fetch, send
@@ -61,10 +62,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """One space, the ids int64[capacity] of its slots, and how many hits a query wants."""
+    """One space and its rough vectors, the ids int64[capacity] of its slots, and how many hits a query wants."""
 
     steps: ModuleType
     tuning: Tuning
+    coarse: Coarse
     space: SpaceMirror
     ids: torch.Tensor
     k: int
@@ -83,7 +85,7 @@ class Search:
 
     def _scan(self, batch: Batch, room: int, rows: np.ndarray, hits: Hits) -> None:
         """The queries of a batch, whose answers belong in these rows of `hits`."""
-        floors = self._sampled(batch, self._rank(), 1)
+        floors = self._sampled(batch, self._rank())
         found = self._attempt(batch, floors, room)
         last = found.scores[:, self.k - 1] if found.scores.shape[1] >= self.k else np.full(len(batch), NOTHING)
         proved = (found.counts <= room) & ((last > found.floors) | (found.floors == NOTHING))
@@ -97,7 +99,7 @@ class Search:
         `last` is the exact score of the k-th best row found so far, -inf if there were fewer than k.
         """
         if last == NOTHING:
-            last = fetch(self._sampled(query, self.k, -1))[0][0]  # k rows score at least their lower bounds
+            last = fetch(self._sampled(query, self.k))[0][0]  # k rows score at least their lower bounds
         while True:
             (floors,) = send([np.full(len(query.probe), np.nextafter(last, NOTHING))], self.ids.device)
             found = self._attempt(query, floors, room)
@@ -108,14 +110,14 @@ class Search:
 
     def _attempt(self, batch: Batch, floors: torch.Tensor, room: int) -> Found:
         skip = len(batch) <= self.tuning.skip_rows_below
-        found, counted = self.steps.scan(self.space, batch.masks, batch.probe, floors, room, skip)
+        found, counted = self.steps.scan(self.coarse, batch.masks, batch.probe, floors, room, skip)
         counts, own_floors = fetch(counted[: len(batch)], floors[: len(batch)])
         ids, scores = self._ranked(batch.probe, found[: len(batch)], np.minimum(counts, room))
         return Found(counts, own_floors, ids, scores)
 
-    def _sampled(self, batch: Batch, rank: int, sign: int) -> torch.Tensor:
-        """float32[B], the rank-th best upper (1) or lower (-1) bound in the sample, -inf if it has fewer matches."""
-        scores: torch.Tensor = self.steps.sample(self.space, batch.masks, batch.probe, self.tuning.sample_every, sign)
+    def _sampled(self, batch: Batch, rank: int) -> torch.Tensor:
+        """float32[B], the rank-th best lower bound of a score in the sample, -inf if it has fewer matches."""
+        scores: torch.Tensor = self.steps.sample(self.coarse, batch.masks, batch.probe, self.tuning.sample_every)
         floors = torch.full((len(scores),), float("-inf"), device=scores.device)
         if scores.shape[1] >= rank:
             floors[: len(batch)] = scores[: len(batch)].topk(rank, dim=1).values[:, -1]

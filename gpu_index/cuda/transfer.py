@@ -13,6 +13,7 @@ import torch
 
 ALIGNMENT = 256  # bytes; kernels are compiled for pointers at multiples of 16
 TYPES = {
+    np.dtype(np.int8): torch.int8,
     np.dtype(np.int16): torch.int16,
     np.dtype(np.int32): torch.int32,
     np.dtype(np.int64): torch.int64,

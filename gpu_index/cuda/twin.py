@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import torch
 
+from gpu_index.cuda.coarse import Coarse, stored
 from gpu_index.cuda.mirror import SpaceMirror
 from gpu_index.cuda.oporp import distances
 from gpu_index.cuda.postings import flip_where_different
@@ -64,20 +65,17 @@ def bits_of(masks: torch.Tensor) -> torch.Tensor:
     return ((masks[:, None, :] >> shifts[None, :, None]) & 1).bool().flatten(0, 1)
 
 
-def sample(space: SpaceMirror, masks: torch.Tensor, probe: Probe, every: int, sign: int) -> torch.Tensor:
-    """Scores of every so-manieth block of 64 rows -> float32[B,S], -inf where a row does not match.
-
-    sign 1: upper bounds of the scores, -1: lower bounds.
-    """
+def sample(coarse: Coarse, masks: torch.Tensor, probe: Probe, every: int) -> torch.Tensor:
+    """Lower bounds of the scores of every so-manieth block of 64 rows -> float32[B,S], -inf for rows not matched."""
     blocks = torch.arange(0, masks.shape[0] * 32 // ROW_BLOCK, every, device=masks.device)
     slots = (blocks[:, None] * ROW_BLOCK + torch.arange(ROW_BLOCK, device=masks.device)).flatten()
-    bound = _bounds(space, probe, slots, sign)
+    bound = bounds(coarse, probe, slots, -1)
     matched = (masks[slots >> 5] >> (slots & 31)[:, None].to(torch.int32)) & 1
     return torch.where(matched.bool(), bound, float("-inf")).T.contiguous()
 
 
 def scan(
-    space: SpaceMirror, masks: torch.Tensor, probe: Probe, floors: torch.Tensor, room: int, skip_rows: bool
+    coarse: Coarse, masks: torch.Tensor, probe: Probe, floors: torch.Tensor, room: int, skip_rows: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Slots int32[B,room] whose score may reach the floor float32[B] of a query that they match, and their number
     int32[B]. If a number is above `room`, some of its slots are missing.
@@ -88,7 +86,7 @@ def scan(
     slots_in_all = masks.shape[0] * 32
     for first in range(0, slots_in_all, SCAN_ROWS):
         slots = torch.arange(first, min(first + SCAN_ROWS, slots_in_all), device=masks.device)
-        hit = (_bounds(space, probe, slots, 1) >= floors) & bits_of(masks[first // 32 : (first + SCAN_ROWS) // 32])
+        hit = (bounds(coarse, probe, slots, 1) >= floors) & bits_of(masks[first // 32 : (first + SCAN_ROWS) // 32])
         row, query = hit.nonzero(as_tuple=True)
         kept.append(slots[row])
         owners.append(query)
@@ -138,14 +136,6 @@ def rescore(space: SpaceMirror, probe: Probe, found: torch.Tensor, counts: torch
     return scores
 
 
-def stored(space: SpaceMirror, slots: torch.Tensor) -> torch.Tensor:
-    """The stored vectors float32[n,d] of these slots."""
-    if space.low is None:
-        return space.high[slots].float()
-    bits = (space.high[slots].view(torch.int16).to(torch.int32) << 16) + space.low[slots]
-    return bits.view(torch.float32)
-
-
 def fold(products: torch.Tensor) -> torch.Tensor:
     """float64[n,d] -> float64[n] in the order of `scoring.exact_dots`."""
     width = products.shape[1]
@@ -156,13 +146,17 @@ def fold(products: torch.Tensor) -> torch.Tensor:
     return products[:, 0]
 
 
-def _bounds(space: SpaceMirror, probe: Probe, slots: torch.Tensor, sign: int) -> torch.Tensor:
+def bounds(coarse: Coarse, probe: Probe, slots: torch.Tensor, sign: int) -> torch.Tensor:
     """Bounds float32[n,B] above (sign 1) or below (-1) the scores of these slots."""
-    near = space.high[slots].float() @ probe.rounded.float().T
+    rows, blocks = coarse.values[slots].float(), slots >> 6
+    products = zip(probe.rounded, probe.factors, strict=True)
+    near = sum(((rows @ part.float().T) * factor for part, factor in products), torch.zeros(()))
+    if coarse.scale is not None:
+        near = near * coarse.scale[blocks, None]
     for row in set(probe.boost_row.tolist()):
         if row >= 0:
             near[:, probe.boost_row == row] += probe.boosts[row, slots].float()[:, None]
-    norm, error = space.norm[slots >> 6, None], space.error[slots >> 6, None]
+    norm, error = coarse.norm[blocks, None], coarse.error[blocks, None]
     return near + sign * (probe.slack[0] * norm + probe.slack[1] * error + probe.slack[2])
 
 

@@ -19,19 +19,20 @@ def normal(rng, rows, dim=8):
 
 
 @pytest.mark.parametrize(
-    ("dim", "precision", "tuning"),
+    ("dim", "precision", "first_pass", "tuning"),
     [
-        (8, "float32", SCAN),
-        (5, "bf16", SCAN),
-        (1, "float32", Tuning(gather_matches=3, sample_every=1, rebuild_after=0, batch=3)),
-        (33, "float32", Tuning(gather_matches=20, sample_every=4, boost_bytes=1)),
-        (130, "bf16", Tuning(buffer_slots=1, gather_matches=4)),
-        (8, "float32", Tuning()),
+        (8, "float32", "bf16", SCAN),
+        (7, "float32", "int8", SCAN),
+        (5, "bf16", "bf16", SCAN),
+        (1, "float32", "bf16", Tuning(gather_matches=3, sample_every=1, rebuild_after=0, batch=3)),
+        (33, "float32", "bf16", Tuning(gather_matches=20, sample_every=4, boost_bytes=1)),
+        (130, "bf16", "int8", Tuning(buffer_slots=1, gather_matches=4)),
+        (8, "float32", "bf16", Tuning()),
     ],
 )
-def test_any_history_gives_the_answers_of_the_reference(world, bag, clause, dim, precision, tuning):
+def test_any_history_gives_the_answers_of_the_reference(world, bag, clause, dim, precision, first_pass, tuning):
     rng = np.random.default_rng(dim)
-    index = world(dim=dim, precision=precision, tuning=tuning)
+    index = world(dim, precision, tuning=tuning, first_pass=first_pass)
     where = [
         None,
         clause([1, 2]),
@@ -91,15 +92,6 @@ def test_a_guess_above_the_kth_score_is_put_right(world, counted):
     assert steps.calls["sample"] == 2  # again for lower bounds, as there are less than k survivors
 
 
-def test_ties_at_the_guess_are_scanned_again_from_a_proved_score(world, counted):
-    steps = counted(twin)
-    index = world(tuning=Tuning(gather_matches=0, sample_every=2, spare=100), steps=steps)
-    index.write(np.arange(300), v=np.ones((300, 8)))
-    index.check(np.ones((1, 8)), 3)
-    assert steps.calls["scan"] == 2
-    assert steps.calls["sample"] == 1
-
-
 def test_one_huge_row_does_not_blur_the_others(world, counted):
     """Bounds hold per block of 64 rows: only that block's rows all survive."""
     rng = np.random.default_rng(2)
@@ -110,10 +102,11 @@ def test_one_huge_row_does_not_blur_the_others(world, counted):
     index.check(normal(rng, 3), 10)
 
 
+@pytest.mark.parametrize("first_pass", ["bf16", "int8"])
 @pytest.mark.parametrize("scale", [1e-38, 1e-30, 1e-20, 1e17])
-def test_scores_are_exact_at_every_scale(world, scale):
+def test_scores_are_exact_at_every_scale(world, scale, first_pass):
     rng = np.random.default_rng(3)
-    index = world(tuning=SCAN)
+    index = world(tuning=SCAN, first_pass=first_pass)
     index.write(np.arange(500), v=normal(rng, 500) * scale)
     index.check(normal(rng, 2), 20)
     index.check(normal(rng, 2) * scale, 20)
@@ -185,6 +178,11 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ConfigError, match="no CUDA device"):
         CudaEngine(RowStore({"v": 2}, "float32"), device="cuda")
+
+
+def test_an_unknown_first_pass_is_named():
+    with pytest.raises(ConfigError, match="fp8"):
+        CudaEngine(RowStore({"v": 2}, "float32"), device="cpu", first_pass="fp8")
 
 
 @pytest.mark.parametrize("wrong", [{"batch": 65}, {"sample_every": 0}, {"spare": -1}])

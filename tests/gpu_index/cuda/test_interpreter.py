@@ -10,8 +10,8 @@ import pytest
 
 KERNELS = Path(__file__).parent / "kernels"
 POINTERS = {
-    "bf16": ("high", "rounded"),
-    "fp32": ("norm", "error", "slack", "floors", "queries", "scores"),
+    "bf16": ("values", "rounded"),
+    "fp32": ("scale", "norm", "error", "factors", "slack", "floors", "queries", "scores"),
     "fp64": ("boosts", "weights"),
     "i64": ("pieces",),
 }
@@ -26,7 +26,8 @@ NUMBERS = (
     "most",
     "width",
 )  # other arguments are *i32
-SHAPES = {"DIM": 128, "CHUNK": 128, "BATCH": 64, "BOOSTED": True, "WIDE": False, "BLOCK": 128, "SKIP": True}
+SHAPES = {"DIM": 128, "CHUNK": 128, "BATCH": 64, "BOOSTED": True, "INT8": False, "WIDE": False, "BLOCK": 64}
+SCAN, SAMPLE = {**SHAPES, "SKIP": True}, {**SHAPES, "SKIP": False}
 
 
 def test_the_kernels_agree_with_the_twin_in_the_interpreter():
@@ -42,9 +43,10 @@ def test_the_kernels_agree_with_the_twin_in_the_interpreter():
 @pytest.mark.parametrize(
     ("name", "shapes"),
     [
-        ("_scan", SHAPES),
-        ("_scan", {**SHAPES, "BATCH": 16, "SKIP": False, "BOOSTED": False}),
-        ("_sample", {**SHAPES, "BLOCK": 64}),
+        ("_scan", SCAN),
+        ("_scan", {**SCAN, "BATCH": 16, "BLOCK": 128, "BOOSTED": False}),
+        ("_scan", {**SCAN, "BATCH": 16, "BLOCK": 128, "INT8": True}),
+        ("_sample", SAMPLE),
         ("_match", {"BATCH": 64, "BLOCK": 64}),
         ("_compact", {"BATCH": 64, "BLOCK": 32}),
         ("_narrow", {"BATCH": 64, "SKETCH": 4, "BLOCK": 2}),
@@ -59,16 +61,23 @@ def test_a_kernel_compiles_for_hopper(name, shapes):
     triton = pytest.importorskip("triton", minversion="3.9")
     from triton.backends.compiler import GPUTarget
 
-    from gpu_index.cuda import kernels
+    from gpu_index.cuda import bitmap_kernels, scan_kernels, score_kernels
+    from gpu_index.cuda.launch import OPTIONS
 
-    kernel = getattr(kernels, name)
+    kernel = next(getattr(m, name) for m in (bitmap_kernels, scan_kernels, score_kernels) if hasattr(m, name))
     type_of = {pointer: f"*{kind}" for kind, names in POINTERS.items() for pointer in names}
     if name == "_rescore":
         type_of |= {"high": "*i16", "low": "*i16", "counts": "*i64"}
+    if shapes.get("INT8"):
+        type_of |= {"values": "*i8", "rounded": "*i8"}
     type_of |= dict.fromkeys(NUMBERS, "i32") | dict.fromkeys(shapes, "constexpr")
     signature = {argument: type_of.get(argument, "*i32") for argument in kernel.arg_names}
     source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=shapes)
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=kernels.OPTIONS)
+    compiled = triton.compile(
+        source,
+        target=GPUTarget("cuda", 90, 32),
+        options={**OPTIONS, **({"maxnreg": scan_kernels.REGISTERS} if name == "_scan" else {})},
+    )
     text = compiled.asm["ptx"]
     assert len(compiled.asm["cubin"]) > 0
     assert not re.search(r"(add|mul|fma|cvt)\S*\.ftz", text)

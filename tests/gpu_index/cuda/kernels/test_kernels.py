@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from gpu_index.cuda import kernels, twin
+from gpu_index.cuda.coarse import Int8Codes, bf16_of
 from gpu_index.cuda.mirror import Mirror
 from gpu_index.cuda.probe import padded, probe_of
+from gpu_index.cuda.score_kernels import fold_order
 from gpu_index.cuda.tuning import Tuning
 from gpu_index.rows import RowStore
 from gpu_index.scoring import exact_dots
@@ -15,8 +17,8 @@ from gpu_index.scoring import exact_dots
 class Small:
     """A few hundred rows with masks and queries on the device."""
 
-    def __init__(self, device, rows=150, dim=8, queries=3, precision="float32", boosted=False, rate=0.5, seed=0):
-        rng = np.random.default_rng(seed)
+    def __init__(self, device, rows=150, dim=8, queries=3, precision="float32", boosted=False, rate=0.5, int8=False):
+        rng = np.random.default_rng(0)
         store = RowStore({"v": dim}, precision)
         vectors = rng.standard_normal((rows, dim)).astype(np.float32)
         vectors[rows // 2 :] = vectors[: rows - rows // 2]  # every score twice
@@ -26,6 +28,7 @@ class Small:
         self.mirror = Mirror(store, device)
         self.mirror.refresh()
         self.space = self.mirror.spaces["v"]
+        self.coarse = Int8Codes().of("v", self.space) if int8 else bf16_of(self.space)
         bits = rng.random((self.mirror.capacity // 32, padded(queries), 32)) < rate
         bits[:, queries:] = False
         words = np.packbits(bits, axis=2, bitorder="little").view(np.int32)[..., 0]
@@ -34,7 +37,7 @@ class Small:
         row = np.array([0, -1, 1])[:queries] if boosted else np.full(queries, -1)
         queries = rng.standard_normal((queries, dim)).astype(np.float32)
         sizes = np.full(len(queries), 4.0)
-        self.probe = probe_of(queries, torch.from_numpy(totals).to(device), row, sizes, device)
+        self.probe = probe_of(queries, torch.from_numpy(totals).to(device), row, sizes, device, int8)
 
 
 def words(rng, shape, device):
@@ -85,25 +88,27 @@ def test_masks_and_counts_of_clauses(device, size):
     assert mine[1].equal(theirs[1])
 
 
-@pytest.mark.parametrize(
-    ("dim", "boosted", "every", "sign"), [(8, False, 1, 1), (5, True, 2, -1), (130, True, 1, 1), (128, False, 3, -1)]
-)
-def test_a_sample_has_the_twins_bounds_up_to_rounding(device, dim, boosted, every, sign):
-    small = Small(device, rows=200, dim=dim, boosted=boosted)
-    mine, theirs = (steps.sample(small.space, small.masks, small.probe, every, sign) for steps in (kernels, twin))
+@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize(("dim", "boosted", "every"), [(8, False, 1), (5, True, 2), (130, True, 1), (128, False, 3)])
+def test_a_sample_has_the_twins_bounds_up_to_rounding(device, dim, boosted, every, int8):
+    small = Small(device, rows=200, dim=dim, boosted=boosted, int8=int8)
+    mine, theirs = (steps.sample(small.coarse, small.masks, small.probe, every) for steps in (kernels, twin))
     torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize(
     ("dim", "queries", "boosted", "skip", "rate"),
     [(8, 3, False, False, 0.5), (5, 3, True, True, 0.02), (130, 3, True, False, 0.5), (1, 40, False, True, 0.1)],
 )
-def test_a_scan_finds_the_matching_rows_above_the_floor(device, dim, queries, boosted, skip, rate):
-    small = Small(device, rows=300, dim=dim, queries=queries, boosted=boosted, rate=rate)
-    bounds = twin.sample(small.space, small.masks, small.probe, 1, 1)
-    middle = bounds.masked_fill(bounds == float("-inf"), 0.0).mean(dim=1) + 0.1234567  # no bound is that close
+def test_a_scan_finds_the_matching_rows_above_the_floor(device, dim, queries, boosted, skip, rate, int8):
+    small = Small(device, rows=300, dim=dim, queries=queries, boosted=boosted, rate=rate, int8=int8)
+    bounds = twin.bounds(small.coarse, small.probe, torch.arange(300, device=device), 1)
+    middle = bounds.mean(dim=0) + 0.1234567  # no bound is that close
     room = 512
-    mine, theirs = (steps.scan(small.space, small.masks, small.probe, middle, room, skip) for steps in (kernels, twin))
+    arguments = small.coarse, small.masks, small.probe, middle, room, skip
+    mine, theirs = kernels.scan(*arguments), twin.scan(*arguments)
+    assert mine[1].any()
     assert mine[1].equal(theirs[1])
     assert lists(*mine, room) == lists(*theirs, room)
 
@@ -111,14 +116,14 @@ def test_a_scan_finds_the_matching_rows_above_the_floor(device, dim, queries, bo
 def test_a_floor_of_minus_infinity_keeps_every_match_and_nothing_else(device):
     small = Small(device)
     floors = torch.full((16,), float("-inf"), device=device)
-    mine = kernels.scan(small.space, small.masks, small.probe, floors, 256, False)
+    mine = kernels.scan(small.coarse, small.masks, small.probe, floors, 256, False)
     assert lists(*mine, 256) == lists(*twin.compact(small.masks, 256), 256)
 
 
 def test_a_full_buffer_counts_on_and_never_writes_past_its_end(device):
     small = Small(device, rows=400, rate=1.0)
     floors = torch.full((16,), float("-inf"), device=device)
-    found, counts = kernels.scan(small.space, small.masks, small.probe, floors, 10, True)
+    found, counts = kernels.scan(small.coarse, small.masks, small.probe, floors, 10, True)
     assert counts[:3].tolist() == [400] * 3
     assert found.shape == (16, 10)
     assert all(len(set(row)) == 10 and max(row) < 400 for row in found[:3].tolist())
@@ -130,11 +135,11 @@ def test_nothing_matched_gives_nothing(device):
     small = Small(device, rate=0.0)
     floors = torch.full((16,), float("-inf"), device=device)
     for counts in (
-        kernels.scan(small.space, small.masks, small.probe, floors, 8, True)[1],
+        kernels.scan(small.coarse, small.masks, small.probe, floors, 8, True)[1],
         kernels.compact(small.masks, 8)[1],
     ):
         assert not counts.any()
-    assert kernels.sample(small.space, small.masks, small.probe, 1, 1).eq(float("-inf")).all()
+    assert kernels.sample(small.coarse, small.masks, small.probe, 1).eq(float("-inf")).all()
 
 
 @pytest.mark.parametrize(("rows", "queries"), [(10, 1), (1100, 20)])
@@ -195,7 +200,7 @@ def test_exact_scores_are_the_twins_bit_for_bit(device, dim, precision, boosted)
 def test_folding_the_ordered_leaves_in_halves_is_the_fold_of_the_score(dim):
     rng = np.random.default_rng(dim)
     query, row = rng.standard_normal((2, dim)).astype(np.float32)
-    order = kernels.fold_order(dim)
+    order = fold_order(dim)
     assert sorted(order[order >= 0].tolist()) == list(range(dim))
     leaves = np.where(order >= 0, (query.astype(np.float64) * row)[order], 0.0)
     while len(leaves) > 1:
@@ -203,11 +208,11 @@ def test_folding_the_ordered_leaves_in_halves_is_the_fold_of_the_score(dim):
     assert leaves[0] == exact_dots(query, row[None])[0]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_short_history_on_the_kernels_gives_the_answers_of_the_reference(world, bag, clause, device, precision):
+@pytest.mark.parametrize(("precision", "first_pass"), [("float32", "bf16"), ("bf16", "bf16"), ("float32", "int8")])
+def test_a_short_history_gives_the_answers_of_the_reference(world, bag, clause, device, precision, first_pass):
     rng = np.random.default_rng(5)
     tuning = Tuning(gather_matches=30, sample_every=2, spare=1, rebuild_after=100)
-    index = world(dim=6, precision=precision, device=str(device), steps=kernels, tuning=tuning)
+    index = world(6, precision, str(device), steps=kernels, tuning=tuning, first_pass=first_pass)
     where = [None, clause([1, 2]), clause([1, 2], [3], none=[4]), clause([])]
     boosts = [None, {"t=1": 0.5, "t=5": -0.25}, {"t=3": 1e-3}, {"t=7": 1.0}]
     for _ in range(2):
