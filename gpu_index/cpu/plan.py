@@ -1,10 +1,12 @@
 """Which queries of a batch share a scan and which walk over their own matches: whatever is cheaper in sum.
 
-The costs are nanoseconds on one core; only ratios matter, and a wrong choice is slower, never wrong. With n blocks
-of 64 rows, S scanning queries (in fours) and m matches of one or of all of them:
+The costs are nanoseconds on one core; only ratios matter; a wrong choice is slower, never wrong. With n blocks of 64
+rows, S scanning queries (in fours) and m matches of a query:
 
-    scan   n (BLOCK + EACH S + the lesser of TILE d + S (EPILOGUE + DOTS d) and m / n (ONE + ONE_NUMBER d))
-    walk   the lesser of m (ROW + NUMBER d) and n 64 STREAMED d
+    scan   n (TILE d + S (EACH + DOTS d))
+    walk   the lesser of m (ROW + NEAR d + FAR d (1 - 10 m / 64 n)) and n 64 STREAMED d
+
+A walk waits for memory: its rows are far apart until a tenth of them match, and read in one stream if most do.
 """
 
 from __future__ import annotations
@@ -14,13 +16,12 @@ import numpy as np
 from gpu_index.cpu.vector import HAS_VNNI, QUERIES
 from market.compiled import njit
 
-BLOCK, EACH = 60.0, 2.0  # per block, per block and query: masks
-TILE = 5.5  # per block and dimension: read it and turn it on its side
-EPILOGUE = 8.0  # per block and query
+TILE = 4.2  # per block and dimension: read it and turn it on its side
+EACH = 6.0  # per block and query
 DOTS = 0.2 if HAS_VNNI else 0.5  # per block, query and dimension
-ONE, ONE_NUMBER = 6.0, 0.06  # per match of a block whose rows are multiplied one by one
-ROW, NUMBER = 6.0, 0.2  # per match of a walk
-STREAMED = 0.085  # per row and dimension, where a walk multiplies whole blocks
+ROW = 4.0  # per match
+NEAR, FAR = 0.19, 0.31  # per match and dimension
+STREAMED = 0.09  # per row and dimension
 
 
 @njit(nogil=True)
@@ -30,11 +31,10 @@ def scanning(matches: np.ndarray, blocks: int, dim: int) -> np.ndarray:
     walks = 0.0
     for b in range(len(matches)):
         walks += _walk(matches[b], blocks, dim)
-    best, least, rest, found = -1, walks, walks, 0
+    best, least, rest = -1, walks, walks
     for i in range(len(order)):  # if the first 1, 2, ... of the order scan
         rest -= _walk(matches[order[i]], blocks, dim)
-        found += matches[order[i]]
-        cost = rest + _scan(i + 1, found, blocks, dim)
+        cost = rest + _scan(i + 1, blocks, dim)
         if cost < least:
             best, least = i, cost
     chosen = np.zeros(len(matches), np.bool_)
@@ -44,12 +44,11 @@ def scanning(matches: np.ndarray, blocks: int, dim: int) -> np.ndarray:
 
 @njit(nogil=True)
 def _walk(matches: int, blocks: int, dim: int) -> float:
-    return min(matches * (ROW + NUMBER * dim), blocks * 64 * STREAMED * dim)
+    apart = max(0.0, 1 - 10 * matches / (64 * blocks))
+    return min(matches * (ROW + dim * (NEAR + FAR * apart)), blocks * 64 * STREAMED * dim)
 
 
 @njit(nogil=True)
-def _scan(queries: int, matches: int, blocks: int, dim: int) -> float:
+def _scan(queries: int, blocks: int, dim: int) -> float:
     fours = (queries + QUERIES - 1) // QUERIES * QUERIES
-    tiles = TILE * dim + fours * (EPILOGUE + DOTS * dim)
-    singles = matches / blocks * (ONE + ONE_NUMBER * dim)
-    return blocks * (BLOCK + EACH * queries + min(tiles, singles))
+    return blocks * (TILE * dim + fours * (EACH + DOTS * dim))

@@ -2,8 +2,8 @@
 
 A block is turned into a tile in cache: as bytes where the processor multiplies bytes, else as float32. Then, four
 queries at a time, the tile gives 64 scores each, boosts are added, and the threshold and the mask leave a word of
-survivors, nearly always empty. What survives is looked at again, with a narrower bound. Four queries whose masks are
-empty in a block are skipped. If all queries together match few of its rows, those are multiplied one by one instead.
+survivors, nearly always empty. What survives is looked at again, with a narrower bound. Blocks that no
+clause lets through are skipped, and so are four queries whose masks are empty in a block.
 """
 
 from __future__ import annotations
@@ -37,15 +37,12 @@ from gpu_index.cpu.vector import (
     reaching,
     scale,
 )
-from gpu_index.cpu.words import lowest, ones, unite
+from gpu_index.cpu.words import lowest, unite
 from market.compiled import njit
 
 MORE = 1 + 2.0**-20  # for the float64 arithmetic of the bounds
 LINE_WORDS = 8  # words of a cache line
 AHEAD = 2  # blocks whose rows are asked for before they are needed
-SPARSE = 24  # needed rows of a block up to which only those are asked for
-# One by one, if so many matches of all queries cost less than the tile: per dimension, per query and dimension
-ONE_BY_ONE, ONE_BY_ONE_EACH = 0.25, 0.007
 
 
 class Blocks(NamedTuple):
@@ -103,38 +100,30 @@ def scan(
     needed = np.empty(batch, np.float32)  # the least number in the tile's units with which a row may reach the bar
     several = np.zeros((LINE_WORDS, batch), np.uint64)
 
-    needed_rows = np.zeros(words, np.uint64)
+    wanted = np.zeros(words, np.uint64)  # rows that any query may find
     for i in range(batch):
-        unite(needed_rows, masks[chosen[i]])
-    few = np.int64(dim * (ONE_BY_ONE + ONE_BY_ONE_EACH * batch))
+        unite(wanted, masks[chosen[i]])
 
     for w in range(words):
         if w % LINE_WORDS == 0:
             _next_words(masks, chosen, w, several)
-        next_rows = needed_rows[w + AHEAD] if w + AHEAD < words else np.uint64(0)
-        if needed_rows[w] == 0:
-            _ask_for(next_rows, high_part + (w + AHEAD) * 64 * line, line)
+        if wanted[w] == 0:
             continue
         bits = several[w % LINE_WORDS]
         start = high_part + w * 64 * line
         row_norm, row_rest = np.float64(blocks.norm[w]), np.float64(blocks.error[w])
         line_per_norm, line_always = float_error(constants, row_norm, row_rest)
-        matches = 0
+        if as_bytes:
+            row_unit = max(np.float64(blocks.largest[w]) / LARGEST_BYTE, SMALLEST_SCALE)
+            per_norm, per_rest, always = byte_error(constants, row_norm, row_rest, row_unit)
+        else:
+            row_unit, per_norm, per_rest, always = 1.0, line_per_norm, 0.0, line_always
+        ask = w + AHEAD < words and wanted[w + AHEAD] != 0
+        _turn(as_bytes, start, line, groups, np.float32(1.0 / row_unit), tile, ask)
         for i in range(batch):
-            matches += np.int64(ones(bits[i]))
-        one_by_one = matches <= few
-        if one_by_one:
-            _ask_for(next_rows, high_part + (w + AHEAD) * 64 * line, line)
-        per_norm, per_rest, always, row_unit = line_per_norm, 0.0, line_always, 1.0
-        if not one_by_one:
-            if as_bytes:
-                row_unit = max(np.float64(blocks.largest[w]) / LARGEST_BYTE, SMALLEST_SCALE)
-                per_norm, per_rest, always = byte_error(constants, row_norm, row_rest, row_unit)
-            _turn(as_bytes, start, line, groups, np.float32(1.0 / row_unit), tile, next_rows != 0)
-            for i in range(batch):
-                least = bar[i] - MORE * (per_norm * norm[i] + per_rest * rest[i] + always)
-                least *= inverse[i] / row_unit
-                needed[i] = np.float32(least - abs(least) * 2.0**-22)
+            least = bar[i] - MORE * (per_norm * norm[i] + per_rest * rest[i] + always)
+            least *= inverse[i] / row_unit
+            needed[i] = np.float32(least - abs(least) * 2.0**-22)
 
         for four in range(0, batch, QUERIES):
             end = min(four + QUERIES, batch)
@@ -143,31 +132,27 @@ def scan(
                 anyone |= bits[i]
             if anyone == 0:
                 continue
-            if one_by_one:
-                pass
-            elif as_bytes:
+            if as_bytes:
                 int8_dots(tile, groups * made, forms + four * stride, stride, first + 4 * four, out)
             else:
                 float_dots(tile, groups * made, forms + four * stride, stride, first + 4 * four, out)
             for i in range(four, end):
-                survivors = bits[i]
-                if survivors == 0:
+                if bits[i] == 0:
                     continue
                 b, scores = chosen[i], out + (i - four) * STEP_BYTES
-                if not one_by_one:
-                    if size[i] > 0:
-                        scale(scores, np.float32(row_unit * unit[i]) if as_bytes else np.float32(1.0))
-                        for boost in range(first_boost[b], first_boost[b + 1]):
-                            has = boosted[boost_row[boost], w] & survivors
-                            if has:
-                                add_where(scores, has, np.float32(weight[boost]))
-                        # Boosts are added as float32, each sum rounded.
-                        error = per_norm * norm[i] + per_rest * rest[i] + always
-                        terms = first_boost[b + 1] - first_boost[b] + 2
-                        error += terms * 2.0**-23 * (size[i] + row_norm * norm[i] + error)
-                        least = bar[i] - MORE * error
-                        needed[i] = np.float32(least - abs(least) * 2.0**-22)
-                    survivors &= reaching(scores, needed[i])
+                if size[i] > 0:
+                    scale(scores, np.float32(row_unit * unit[i]) if as_bytes else np.float32(1.0))
+                    for boost in range(first_boost[b], first_boost[b + 1]):
+                        has = boosted[boost_row[boost], w] & bits[i]
+                        if has:
+                            add_where(scores, has, np.float32(weight[boost]))
+                    # Boosts are added as float32, each sum rounded.
+                    error = per_norm * norm[i] + per_rest * rest[i] + always
+                    terms = first_boost[b + 1] - first_boost[b] + 2
+                    error += terms * 2.0**-23 * (size[i] + row_norm * norm[i] + error)
+                    least = bar[i] - MORE * error
+                    needed[i] = np.float32(least - abs(least) * 2.0**-22)
+                survivors = reaching(scores, needed[i]) & bits[i]
                 if survivors == 0:
                     continue
                 # The rows of survivors are in cache: a second look with a bound ten times as narrow.
@@ -208,20 +193,6 @@ def _next_words(masks: np.ndarray, chosen: np.ndarray, first: int, several: np.n
         prefetch(mask.ctypes.data + 8 * (first + 2 * LINE_WORDS))
         for w in range(first, last):
             several[w - first, i] = mask[w]
-
-
-@njit(nogil=True)
-def _ask_for(rows: int, start: int, line: int) -> None:
-    """Prefetch the rows of a block that are needed: those of the set bits, or all if they are many."""
-    if np.int64(ones(rows)) > SPARSE:
-        for offset in range(0, 64 * line, VECTOR_BYTES):
-            prefetch(start + offset)
-    else:
-        while rows:
-            row = start + np.int64(lowest(rows)) * line
-            rows &= rows - np.uint64(1)
-            for offset in range(0, line, VECTOR_BYTES):
-                prefetch(row + offset)
 
 
 @njit(nogil=True)
