@@ -18,6 +18,7 @@ from gpu_index.ids import IdTable
 from gpu_index.scoring import norms_of
 
 GROWTH = 8  # room grows by an eighth; memory that was never written costs nothing
+LINE_BYTES = 128  # rows of 64 numbers then never share one
 SPARE = 64  # numbers that a kernel may read beyond the last row
 ROUNDED_UP = 1 + 2.0**-20  # float64 bounds that are then stored as float32
 
@@ -198,7 +199,10 @@ class RowStore:
 
 
 def _resized(array: np.ndarray, length: int) -> np.ndarray:
-    resized = np.zeros(length, array.dtype)
+    """The first `length` entries and zeros after them, in memory that begins at a cache line."""
+    room = np.zeros(length * array.itemsize + LINE_BYTES, np.uint8)
+    skipped = -room.ctypes.data % LINE_BYTES
+    resized = room[skipped : skipped + length * array.itemsize].view(array.dtype)
     known = min(length, len(array))
     resized[:known] = array[:known]
     return resized

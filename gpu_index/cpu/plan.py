@@ -19,9 +19,9 @@ from market.compiled import njit
 TILE = 4.2  # per block and dimension: read it and turn it on its side
 EACH = 6.0  # per block and query
 DOTS = 0.2 if HAS_VNNI else 0.5  # per block, query and dimension
-ROW = 4.0  # per match
-NEAR, FAR = 0.19, 0.31  # per match and dimension
-STREAMED = 0.09  # per row and dimension
+ROW = 2.0  # per match
+NEAR, FAR = 0.08, 0.19  # per match and dimension
+STREAMED = 0.08  # per row and dimension
 
 
 @njit(nogil=True)

@@ -27,7 +27,7 @@ from gpu_index.cpu.vector import (
     QUERIES,
     STEP_BYTES,
     VECTOR_BYTES,
-    add_where,
+    add_boosts,
     float_dots,
     int8_dots,
     line_dot,
@@ -35,7 +35,6 @@ from gpu_index.cpu.vector import (
     pack_floats,
     prefetch,
     reaching,
-    scale,
 )
 from gpu_index.cpu.words import lowest, unite
 from market.compiled import njit
@@ -89,6 +88,9 @@ def scan(
     room = low.shape[1]
     first_boost, boost_row, weight, boosted = exactly.first_boost, exactly.boost_row, exactly.weight, exactly.boosted
     high_part = exactly.high.ctypes.data
+    terms = first_boost[1:][chosen] - first_boost[:-1][chosen]
+    weights = weight.astype(np.float32)
+    words_of_terms = np.zeros((LINE_WORDS, len(weight)), np.uint64)
     size = np.zeros(batch)  # of all boosts of a query
     for i in range(batch):
         for boost in range(first_boost[chosen[i]], first_boost[chosen[i] + 1]):
@@ -107,9 +109,11 @@ def scan(
     for w in range(words):
         if w % LINE_WORDS == 0:
             _next_words(masks, chosen, w, several)
+            _next_words(boosted, boost_row, w, words_of_terms)
         if wanted[w] == 0:
             continue
         bits = several[w % LINE_WORDS]
+        words_now = words_of_terms[w % LINE_WORDS].ctypes.data
         start = high_part + w * 64 * line
         row_norm, row_rest = np.float64(blocks.norm[w]), np.float64(blocks.error[w])
         line_per_norm, line_always = float_error(constants, row_norm, row_rest)
@@ -140,16 +144,13 @@ def scan(
                 if bits[i] == 0:
                     continue
                 b, scores = chosen[i], out + (i - four) * STEP_BYTES
-                if size[i] > 0:
-                    scale(scores, np.float32(row_unit * unit[i]) if as_bytes else np.float32(1.0))
-                    for boost in range(first_boost[b], first_boost[b + 1]):
-                        has = boosted[boost_row[boost], w] & bits[i]
-                        if has:
-                            add_where(scores, has, np.float32(weight[boost]))
+                if terms[i]:
+                    factor = np.float32(row_unit * unit[i]) if as_bytes else np.float32(1)
+                    own = first_boost[b]
+                    add_boosts(scores, factor, words_now + 8 * own, weights.ctypes.data + 4 * own, terms[i])
                     # Boosts are added as float32, each sum rounded.
                     error = per_norm * norm[i] + per_rest * rest[i] + always
-                    terms = first_boost[b + 1] - first_boost[b] + 2
-                    error += terms * 2.0**-23 * (size[i] + row_norm * norm[i] + error)
+                    error += (terms[i] + 2) * 2.0**-23 * (size[i] + row_norm * norm[i] + error)
                     least = bar[i] - MORE * error
                     needed[i] = np.float32(least - abs(least) * 2.0**-22)
                 survivors = reaching(scores, needed[i]) & bits[i]
@@ -163,7 +164,7 @@ def scan(
                     survivors &= survivors - np.uint64(1)
                     score = np.float64(line_dot(start + r * line, pair_groups, pairs + i * pairs_of_one))
                     wide = error
-                    if size[i] > 0:
+                    if terms[i]:
                         score += boost_of(first_boost, boost_row, weight, boosted, b, w * 64 + r)
                         wide += 2.0**-50 * (size[i] + abs(score))
                     if score + wide < bar[i]:
@@ -182,11 +183,13 @@ def scan(
     tile_room[0] = 0
     out_room[0] = 0
     nothing[0] = 0
+    if len(weights):
+        weights[0] = words_of_terms[0, 0]
 
 
 @njit(nogil=True)
 def _next_words(masks: np.ndarray, chosen: np.ndarray, first: int, several: np.ndarray) -> None:
-    """several[j,i] = masks[chosen[i], first + j], a cache line of each mask at a time."""
+    """several[j,i] = masks[chosen[i], first + j], a cache line of each bitmap at a time."""
     last = min(first + LINE_WORDS, masks.shape[1])
     for i in range(len(chosen)):
         mask = masks[chosen[i]]

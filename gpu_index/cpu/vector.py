@@ -123,31 +123,26 @@ def reaching(context: Any, scores: Any, threshold: Any) -> Any:
 
 
 @intrinsic
-def add_where(context: Any, scores: Any, bits: Any, weight: Any) -> Any:
-    """scores[r] += weight for the bits r that are set; 64 float32 at an address."""
+def add_boosts(context: Any, scores: Any, factor: Any, words: Any, weights: Any, count: Any) -> Any:
+    """scores[r] = scores[r] * factor + the weights of the terms t whose bit r is set, term after term.
+
+    scores 64 float32, words uint64[count] and weights float32[count] at addresses
+    """
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, bits, weight = arguments
-        kind = ir.VectorType(FLOAT, 64)
-        values = _load(builder, address, kind)
-        chosen = builder.bitcast(bits, ir.VectorType(ir.IntType(1), 64))
-        _store(builder, builder.select(chosen, builder.fadd(values, _splat(builder, weight, 64)), values), address)
+        scores, factor, words, weights, count = arguments
+        wide = ir.VectorType(FLOAT, 64)
+        (sums,) = _sums(builder, builder.fmul(_load(builder, scores, wide), _splat(builder, factor, 64)), 1)
+        with cgutils.for_range(builder, count) as loop:
+            bits = _load(builder, _offset(builder, words, loop.index, 2 * WORD_BYTES), I64)
+            weight = _splat(builder, _load(builder, _offset(builder, weights, loop.index, WORD_BYTES), FLOAT), 64)
+            has = builder.bitcast(bits, ir.VectorType(ir.IntType(1), 64))
+            before = builder.load(sums)
+            builder.store(builder.select(has, builder.fadd(before, weight), before), sums)
+        _store(builder, builder.load(sums), scores)
         return target.get_dummy_value()
 
-    return types.void(types.int64, types.uint64, types.float32), generate
-
-
-@intrinsic
-def scale(context: Any, scores: Any, factor: Any) -> Any:
-    """scores[r] *= factor; 64 float32 at an address."""
-
-    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, factor = arguments
-        values = _load(builder, address, ir.VectorType(FLOAT, 64))
-        _store(builder, builder.fmul(values, _splat(builder, factor, 64)), address)
-        return target.get_dummy_value()
-
-    return types.void(types.int64, types.float32), generate
+    return types.void(types.int64, types.float32, types.int64, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -307,31 +302,38 @@ def write_slots(context: Any, bits: Any, first: Any, out: Any) -> Any:
 
 
 @intrinsic
-def add_where_on(context: Any, scores: Any, slots: Any, bitmap: Any, weight: Any) -> Any:
-    """scores[l] += weight where the bit of slots[l] is set; 16 float32, 16 int32 and a bitmap at addresses."""
+def add_boosts_on(
+    context: Any, scores: Any, slots: Any, bitmaps: Any, stride: Any, rows: Any, weights: Any, count: Any
+) -> Any:
+    """scores[l] += the weights of the terms t whose bitmap has the bit of slots[l], term after term.
+
+    scores 16 float32 and slots int32[16] at addresses; the bitmap of term t begins `stride` * rows[t] bytes after
+    `bitmaps`, rows int64[count] and weights float32[count] at addresses
+    """
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        scores, slots, bitmap, weight = arguments
+        scores, slots, bitmaps, stride, rows, weights, count = arguments
         chosen = _load(builder, slots, INTS)
-        five = ir.Constant(INTS, [5] * 16)
-        offsets = builder.shl(builder.zext(builder.lshr(chosen, five), ir.VectorType(I64, 16)), _many(2))
-        pointers = builder.inttoptr(
-            builder.add(offsets, _splat(builder, bitmap, 16)), ir.VectorType(I32.as_pointer(), 16)
-        )
+        longs, pointers = ir.VectorType(I64, 16), ir.VectorType(I32.as_pointer(), 16)
+        whole = builder.lshr(chosen, ir.Constant(INTS, [5] * 16))  # of 32 bits
+        offsets = builder.shl(builder.zext(whole, longs), ir.Constant(longs, [2] * 16))
+        places = builder.and_(chosen, ir.Constant(INTS, [31] * 16))
         everywhere = ir.Constant(ir.VectorType(ir.IntType(1), 16), [1] * 16)
-        gathered = [pointers, _integer(4, I32), everywhere, ir.Constant(INTS, [0] * 16)]
-        words = _call(builder, "llvm.masked.gather.v16i32.v16p0", INTS, gathered)
-        shifted = builder.lshr(words, builder.and_(chosen, ir.Constant(INTS, [31] * 16)))
-        has = builder.trunc(shifted, ir.VectorType(ir.IntType(1), 16))
-        values = _load(builder, scores, FLOATS)
-        _store(builder, builder.select(has, builder.fadd(values, _splat(builder, weight, 16)), values), scores)
+        (sums,) = _sums(builder, _load(builder, scores, FLOATS), 1)
+        with cgutils.for_range(builder, count) as loop:
+            row = _load(builder, _offset(builder, rows, loop.index, 2 * WORD_BYTES), I64)
+            weight = _splat(builder, _load(builder, _offset(builder, weights, loop.index, WORD_BYTES), FLOAT), 16)
+            bitmap = _splat(builder, builder.add(bitmaps, builder.mul(row, stride)), 16)
+            addresses = builder.inttoptr(builder.add(offsets, bitmap), pointers)
+            gathered = [addresses, _integer(4, I32), everywhere, ir.Constant(INTS, [0] * 16)]
+            words = _call(builder, "llvm.masked.gather.v16i32.v16p0", INTS, gathered)
+            has = builder.trunc(builder.lshr(words, places), ir.VectorType(ir.IntType(1), 16))
+            before = builder.load(sums)
+            builder.store(builder.select(has, builder.fadd(before, weight), before), sums)
+        _store(builder, builder.load(sums), scores)
         return target.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.float32), generate
-
-
-def _many(value: int) -> ir.Constant:
-    return ir.Constant(ir.VectorType(I64, 16), [value] * 16)
+    return types.void(*[types.int64] * 7), generate
 
 
 @intrinsic

@@ -12,7 +12,7 @@ import numpy as np
 from gpu_index.cpu.queries import PAIR_GROUP, Arithmetic, Queries, arithmetic, float_error
 from gpu_index.cpu.scan import MORE, Blocks, below
 from gpu_index.cpu.survivors import Exactly, Survivors, make_room
-from gpu_index.cpu.vector import VECTOR_BYTES, add_where, add_where_on, prefetch, reaching, slot_dots, write_slots
+from gpu_index.cpu.vector import VECTOR_BYTES, add_boosts, add_boosts_on, prefetch, reaching, slot_dots, write_slots
 from gpu_index.cpu.words import lowest, ones
 from market.compiled import njit
 
@@ -32,10 +32,11 @@ def walk(
     groups, line = (exactly.dim + PAIR_GROUP - 1) // PAIR_GROUP, 2 * exactly.dim
     boost_row, weight, boosted = exactly.boost_row, exactly.weight, exactly.boosted
     boosts_from, boosts_to = exactly.first_boost[b], exactly.first_boost[b + 1]
-    size = 0.0
-    for boost in range(boosts_from, boosts_to):
-        size += abs(weight[boost])
-    lost = 0.0 if size == 0 else (boosts_to - boosts_from + 2) * 2.0**-23  # boosts are added as float32
+    terms = boosts_to - boosts_from
+    weights = weight[boosts_from:boosts_to].astype(np.float32)
+    words_of_terms, bitmaps = np.empty(terms, np.uint64), boosted.ctypes.data
+    size = np.abs(weight[boosts_from:boosts_to]).sum()
+    lost = 0.0 if terms == 0 else (terms + 2) * 2.0**-23  # boosts are added as float32
     norms, rests, norm = blocks.norm, blocks.error, queries.norm[b]
     slot, low, high, threshold, room = found.slot[b], found.low[b], found.high[b], found.threshold, found.low.shape[1]
     seat, bar = found.count[b], below(np.float64(threshold[b]))
@@ -60,8 +61,10 @@ def walk(
                     for offset in range(first * line, (first + LANES) * line, VECTOR_BYTES):
                         prefetch(rows + (w + BLOCKS_AHEAD) * 64 * line + offset)
                     slot_dots(of_block + 4 * first, rows, line, groups, query, out + 4 * first)
-                for boost in range(boosts_from, boosts_to):
-                    add_where(out, boosted[boost_row[boost], w], np.float32(weight[boost]))
+                if terms:
+                    for boost in range(terms):
+                        words_of_terms[boost] = boosted[boost_row[boosts_from + boost], w]
+                    add_boosts(out, np.float32(1), words_of_terms.ctypes.data, weights.ctypes.data, terms)
                 error = _error(constants, norms[w], rests[w], norm, size, lost)
                 passed = reaching(out, _float_below(bar - error)) & bits
                 while passed:
@@ -89,9 +92,9 @@ def walk(
                 for offset in range(0, line, VECTOR_BYTES):
                     prefetch(rows + np.int64(slots[place]) * line + offset)
             slot_dots(listed + 4 * first, rows, line, groups, query, out)
-            for boost in range(boosts_from, boosts_to):
-                bitmap = boosted[boost_row[boost]].ctypes.data
-                add_where_on(out, listed + 4 * first, bitmap, np.float32(weight[boost]))
+            if terms:
+                rows_of_terms = boost_row[boosts_from:].ctypes.data
+                add_boosts_on(out, listed + 4 * first, bitmaps, 8 * words, rows_of_terms, weights.ctypes.data, terms)
             due = (np.uint64(1) << np.uint64(min(LANES, filled - first))) - np.uint64(1)
             passed = reaching(out, _float_below(bar - error)) & due
             while passed:
