@@ -100,8 +100,10 @@ def _from_arrow(column: Any) -> Bags:
     codes = np.asarray(encoded.indices, np.int64)
 
     row = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((codes, row))
-    repeated = np.zeros(len(codes), bool)
-    repeated[order[1:]] = (np.diff(row[order]) == 0) & (np.diff(codes[order]) == 0)
-    counts = np.bincount(row[~repeated], minlength=len(counts)).astype(np.int64)
-    return Bags(vocabulary, counts, codes[~repeated])
+    pairs = row * len(vocabulary) + codes
+    ordered = np.sort(pairs)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return Bags(vocabulary, counts, codes)
+    _, first = np.unique(pairs, return_index=True)
+    first.sort()
+    return Bags(vocabulary, np.bincount(row[first], minlength=len(counts)).astype(np.int64), codes[first])

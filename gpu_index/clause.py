@@ -41,9 +41,18 @@ def distinct_terms(terms: Sequence[str], place: str) -> tuple[str, ...]:
 
 
 def checked_term(term: object, place: str) -> str:
-    """`term` itself, if it is a string `field=value` with neither side empty."""
+    """`term` itself, if it is a string `field=value` with neither side empty, of characters that UTF-8 has."""
     if isinstance(term, str):
         field, _, value = term.partition("=")
-        if field and value:
+        if field and value and (term.isascii() or _is_text(term)):
             return term
     raise IndexInputError(f"{place} holds {term!r}; expected a term 'field=value' with neither side empty")
+
+
+def _is_text(term: str) -> bool:
+    """Whether the string can be written down: half of a surrogate pair can not."""
+    try:
+        term.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

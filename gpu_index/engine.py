@@ -63,6 +63,9 @@ class Engine(Protocol):
     def deleted(self, slots: np.ndarray) -> None:
         """The rows of these slots are gone, their live bits are off already; their terms stay until the next write."""
 
+    def trimmed(self) -> None:
+        """The row store gave back the slots at its end; none of them has a term any more."""
+
     def search(
         self,
         space: str,

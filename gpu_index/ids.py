@@ -90,4 +90,5 @@ class IdTable:
         mixed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0xD6E8FEB86659FD93)
-        return ((mixed >> np.uint64(1)) % np.uint64(len(self._places))).astype(np.int64)
+        homes: np.ndarray = ((mixed >> np.uint64(1)) % np.uint64(len(self._places))).astype(np.int64)
+        return homes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_index import snapshot
+from gpu_index import compaction, snapshot
 from gpu_index.bags import Bags, bags_of
 from gpu_index.bitmap import is_on
 from gpu_index.clause import Clause
@@ -31,7 +31,7 @@ from gpu_index.terms import TermStore
 from gpu_index.topk import Hits
 from market.errors import ConfigError, IndexInputError
 
-ROWS_A_STEP = 8192  # written before waiting searches have their turn
+ROWS_A_STEP = 10_000  # written before waiting searches have their turn
 
 
 class Index:
@@ -95,10 +95,8 @@ class Index:
         return len(self._rows)
 
     def __contains__(self, row_id: object) -> bool:
-        if not isinstance(row_id, int | np.integer) or not 0 <= row_id <= np.iinfo(np.int64).max:
-            return False
         with self._lock.shared():
-            return bool(self._rows.find(np.array([row_id], np.int64))[0] >= 0)
+            return self._slot(row_id) >= 0
 
     def upsert(self, ids: Any, vectors: Mapping[str, Any] | None = None, terms: Any = None) -> None:
         """Insert rows, or replace them whole; the next search sees them.
@@ -121,7 +119,14 @@ class Index:
         with self._lock.alone():
             slots = self._rows.release(checked_ids)
             self._engine.deleted(slots)
-            return len(slots)
+            more = compaction.is_due(self._rows)
+        while more:
+            with self._lock.alone():
+                # Rows may have come in between: then their room is needed.
+                more = compaction.is_due(self._rows) and compaction.step(
+                    self._rows, self._terms, self._engine, ROWS_A_STEP
+                )
+        return len(slots)
 
     def search(
         self,
@@ -159,9 +164,9 @@ class Index:
     def terms_of(self, row_id: int) -> list[str]:
         """The terms of one row, ascending; what an explanation shows."""
         with self._lock.shared():
-            slot = int(self._rows.find(np.array([row_id], np.int64))[0])
+            slot = self._slot(row_id)
             if slot < 0:
-                raise IndexInputError(f"id {row_id} is not in the index")
+                raise IndexInputError(f"id {row_id!r} is not in the index")
             return self._terms.terms_of(slot)
 
     def save(self, path: Path | str) -> None:
@@ -177,6 +182,12 @@ class Index:
         index = cls(contents.spaces, device, contents.precision)
         index._put(contents.ids, contents.vectors, contents.bags)
         return index
+
+    def _slot(self, row_id: object) -> int:
+        """The slot of a row, -1 if there is no such row or it is no id."""
+        if not isinstance(row_id, int | np.integer) or not 0 <= row_id <= np.iinfo(np.int64).max:
+            return -1
+        return int(self._rows.find(np.array([row_id], np.int64))[0])
 
     def _put(self, ids: np.ndarray, vectors: Mapping[str, tuple[np.ndarray, np.ndarray]], bags: Bags) -> None:
         """vectors: per space the rows that have one, ascending, and float32[m,dim]."""

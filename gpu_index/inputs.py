@@ -26,8 +26,8 @@ def spaces_of(spaces: Mapping[str, int]) -> dict[str, int]:
         raise IndexInputError(f"spaces is {spaces!r}; expected a mapping of at least one name to its dimension")
     checked = {}
     for name, dim in spaces.items():
-        if not isinstance(name, str) or not name:
-            raise IndexInputError(f"space name {name!r} is not a non-empty string")
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise IndexInputError(f"space name {name!r} is not a non-empty string of printable characters")
         checked[name] = _integer(dim, f"the dimension of space {name!r}")
         if not 1 <= checked[name] <= LARGEST_DIMENSION:
             raise IndexInputError(f"space {name!r} has dimension {dim}; expected 1 to {LARGEST_DIMENSION}")

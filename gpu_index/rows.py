@@ -69,11 +69,12 @@ class SpaceStore:
         bits = self._rows(self.high)[slots].astype(np.int32) << np.int32(16)
         if self.low is not None:
             bits += self._rows(self.low)[slots]
-        return bits.view(np.float32)
+        vectors: np.ndarray = bits.view(np.float32)
+        return vectors
 
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        arrays = [self.high, self.present, self.block_norm, self.block_error, self.block_largest]
+        arrays: list[np.ndarray] = [self.high, self.present, self.block_norm, self.block_error, self.block_largest]
         return sum(array.nbytes for array in arrays) + (0 if self.low is None else self.low.nbytes)
 
     def _rows(self, part: np.ndarray) -> np.ndarray:
@@ -174,10 +175,9 @@ class RowStore:
         self._free = self._free[self._free < self.extent]
         self._resize(words_for(self.extent) * WORD)
 
-    def lowest_free(self, count: int) -> np.ndarray:
-        """The `count` lowest free slots, ascending; claimed next, lowest last."""
+    def lowest_first(self) -> None:
+        """From now on the lowest free slots are claimed first."""
         self._free = np.sort(self._free)[::-1].copy()
-        return self._free[::-1][:count]
 
     def nbytes(self) -> int:
         """Bytes of all arrays."""

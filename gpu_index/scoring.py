@@ -1,11 +1,11 @@
-"""What a score is, to the bit, and how far a float32 matrix product may be from it.
+"""What a score is, to the bit.
 
     score(q, x, boosts) = float32( fold(q * x) + sum of boosts )
 
 The product of two float32 is exact in float64, so a fused multiply-add changes nothing and only the order of the
 additions matters. `fold` fixes it: add the upper half of the products onto the lower half (the middle one of an odd
 count stays) until one is left. The order depends on the dimension alone, never on the batch, the engine or the machine.
-Boosts are added in the order of their terms (see `boost_sum` in reference.py and cpu.py).
+Boosts are added in the order of their terms, then the sum to the dot product.
 
 Norms are at most 1e18 and the boosts of a query at most 1e38 in sum, so no score leaves the range of float32.
 Zero is always +0.0.
@@ -13,13 +13,10 @@ Zero is always +0.0.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 LARGEST_NORM = 1e18
 LARGEST_BOOST = 1e38
-UNIT_ROUNDOFF = 2.0**-24  # of float32, round to nearest
 CHUNK_VALUES = 1 << 20  # float64 values in flight: 8 MiB
 
 
@@ -43,20 +40,6 @@ def exact_dots(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 def rounded(dots: np.ndarray, boosts: np.ndarray | float) -> np.ndarray:
     """float64[m] dots plus boosts, rounded once -> float32[m]. Monotone in both: bounds on dots bound the scores."""
     return (dots + boosts).astype(np.float32) + np.float32(0)  # turns -0.0 into 0.0
-
-
-def error_bound(query_norm: float, norms: np.ndarray, dim: int) -> np.ndarray:
-    """float64[m]: how far a float32 product of the query with rows of these norms can be from `exact_dots`.
-
-    Any order of d additions, fused or not, errs by at most gamma_d * sum |q_j x_j| <= gamma_d * |q| |x| with
-    gamma_d = d u / (1 - d u) (Higham, Accuracy and Stability, 3.1). The hundredth on top covers the float64 side: its
-    norms, `fold` and this formula. The second term covers numbers below 2^-126 that some processors flush to zero:
-    inputs (|q|_1 + |x|_1 times 2^-126), products and partial sums (2 d of them), with room to spare.
-    A product with a zero vector is exact.
-    """
-    gamma = dim * UNIT_ROUNDOFF / (1 - dim * UNIT_ROUNDOFF)
-    flushed = 2.0**-120 * (dim + math.sqrt(dim) * (query_norm + norms))
-    return np.where(query_norm * norms > 0, 1.01 * gamma * query_norm * norms + flushed, 0.0)
 
 
 def norms_of(vectors: np.ndarray) -> np.ndarray:

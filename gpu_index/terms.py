@@ -87,6 +87,11 @@ class TermStore:
         numbers, weights = zip(*known, strict=True)
         return NumberedBoosts(np.array(numbers, np.int32), np.array(weights, np.float64))
 
+    def truncate(self, extent: int) -> None:
+        """Give back the room of slots from `extent` on, which have no terms."""
+        self._start, self._count = self._start[:extent].copy(), self._count[:extent].copy()
+        self._lay_out()
+
     def nbytes(self) -> int:
         """Bytes of the arrays; the names of terms are not counted."""
         return sum(array.nbytes for array in (self._slots_with, self._start, self._count, self._pool))

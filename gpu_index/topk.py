@@ -39,13 +39,3 @@ def best(scores: np.ndarray, ids: np.ndarray, k: int) -> np.ndarray:
             level = level[np.argpartition(ids[level], room - 1)[:room]]
         chosen = np.concatenate([above, level])
     return chosen[np.lexsort((ids[chosen], -scores[chosen]))]
-
-
-def contenders(low: np.ndarray, high: np.ndarray, k: int) -> np.ndarray:
-    """Positions that may be among the k best of m > k rows whose float32 scores lie in [low, high].
-
-    k rows score at least the k-th best `low`, so a row whose `high` is below that is beaten by k others. Equality
-    stays in: a tie is decided by id. `low` and `high` are rounded to float32 as scores are, and rounding is monotone.
-    """
-    sure = np.partition(low, len(low) - k)[len(low) - k]
-    return np.flatnonzero(high >= sure)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpu_index.bitmap import words_for
+from gpu_index.bitmap import slots_on, words_for
+from gpu_index.cpu.boosted import bitmaps_of
 from gpu_index.cpu.inverted import Inverted
 from gpu_index.cpu.masks import evaluate
 from gpu_index.cpu.plan import scanning
@@ -22,13 +23,15 @@ from gpu_index.cpu.vector import HAS_VNNI
 from gpu_index.cpu.walk import walk
 from gpu_index.engine import NumberedBoosts, NumberedClause, TermPairs
 from gpu_index.rows import RowStore
-from gpu_index.topk import Hits
+from gpu_index.scoring import exact_dots, rounded
+from gpu_index.topk import Hits, best
 from market.compiled import njit
 
 LARGEST_BATCH = 128
 SCRATCH_BYTES = 1 << 26  # of bitmaps at a time, beyond the four queries that always go together
-NO_TERMS = np.empty(0, np.int32)
-NO_BOOSTS = np.empty(0, np.int64), np.empty(0), np.zeros((0, 0), np.uint64)
+ROWS_AT_A_TIME = 1 << 16  # of exact scores
+NO_BITMAPS = np.zeros((0, 0), np.uint64)
+NO_BOOSTS = np.empty(0, np.int64), np.empty(0), NO_BITMAPS, NO_BITMAPS
 NO_LOW = np.empty(0, np.int16)
 
 
@@ -50,6 +53,10 @@ class CpuEngine:
 
     def deleted(self, slots: np.ndarray) -> None:
         """Nothing to do: bitmaps of live rows are asked first, and terms go when the slot is written again."""
+
+    def trimmed(self) -> None:
+        """Give back bitmaps of the slots that are gone."""
+        self._inverted.trim(self._rows.capacity)
 
     def count(self, clause: NumberedClause | None) -> int:
         """How many live slots satisfy the clause."""
@@ -75,7 +82,11 @@ class CpuEngine:
         while start < len(queries):
             end = start + self._together(boosts[start : start + most], words)
             part = slice(start, end)
-            self._search(space, queries[part], k, where[part], boosts[part], hits.ids[part], hits.scores[part])
+            first = boosts[start]
+            if first is not None and len(first.numbers) * words * 8 > SCRATCH_BYTES:
+                self._score_all(space, queries[start], k, where[start], first, hits.ids[start], hits.scores[start])
+            else:
+                self._search(space, queries[part], k, where[part], boosts[part], hits.ids[part], hits.scores[part])
             start = end
         return hits
 
@@ -83,14 +94,39 @@ class CpuEngine:
         """Bytes of term bitmaps and postings."""
         return self._inverted.nbytes()
 
+    def _score_all(
+        self,
+        space: str,
+        query: np.ndarray,
+        k: int,
+        clause: NumberedClause | None,
+        boosts: NumberedBoosts,
+        ids: np.ndarray,
+        scores: np.ndarray,
+    ) -> None:
+        """A query with more boosted terms than bitmaps fit: exact scores of all its matches, 8 bytes a slot."""
+        words, store = words_for(self._rows.extent), self._rows.spaces[space]
+        mask = np.empty((1, words), np.uint64)
+        evaluate(self._inverted, [clause], store.present[:words], mask)
+        boost = np.zeros(64 * words)
+        for number, weight in zip(boosts.numbers.tolist(), boosts.weights.tolist(), strict=True):
+            boost[self._inverted.slots_of(number)] += weight
+        for slots in np.array_split(slots_on(mask[0]), 1 + 64 * words // ROWS_AT_A_TIME):
+            found = rounded(exact_dots(query, store.vectors(slots)), boost[slots])
+            known = ids >= 0
+            all_ids = np.concatenate([ids[known], self._rows.ids[slots]])
+            all_scores = np.concatenate([scores[known], found])
+            order = best(all_scores, all_ids, k)
+            ids[: len(order)], scores[: len(order)] = all_ids[order], all_scores[order]
+
     def _together(self, boosts: Sequence[NumberedBoosts | None], words: int) -> int:
         """How many of these queries go together, so that bitmaps of their boosted terms stay within the scratch."""
         terms: set[int] = set()
         for number, each in enumerate(boosts):
             if each is not None:
                 terms.update(each.numbers.tolist())
-                if len(terms) * words * 8 > SCRATCH_BYTES and number:
-                    return number
+                if len(terms) * words * 8 > SCRATCH_BYTES:
+                    return max(1, number)
         return len(boosts)
 
     def _search(
@@ -127,18 +163,16 @@ class CpuEngine:
 
     def _boosted(
         self, boosts: Sequence[NumberedBoosts | None], words: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The boosts as `Exactly` wants them: first_boost, boost_row, weight, bitmaps of the boosted terms."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The boosts as `Exactly` wants them: first_boost, boost_row, weight, frequent, rare."""
         given = [each for each in boosts if each is not None]
         if not given:
             return np.zeros(len(boosts) + 1, np.int64), *NO_BOOSTS
         counts = [0 if each is None else len(each.numbers) for each in boosts]
         first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        numbers, row = np.unique(np.concatenate([each.numbers for each in given]), return_inverse=True)
-        bitmaps = np.empty((len(numbers), words), np.uint64)
-        having = [NumberedClause((numbers[place : place + 1],), NO_TERMS) for place in range(len(numbers))]
-        evaluate(self._inverted, having, self._rows.live[:words], bitmaps)
-        return first, row.astype(np.int64), np.concatenate([each.weights for each in given]), bitmaps
+        numbers, which = np.unique(np.concatenate([each.numbers for each in given]), return_inverse=True)
+        rows, rare = bitmaps_of(self._inverted, numbers, words)
+        return first, rows[which], np.concatenate([each.weights for each in given]), self._inverted.bits, rare
 
 
 @njit(nogil=True)

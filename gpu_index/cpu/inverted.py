@@ -44,7 +44,7 @@ class Inverted:
         self._progress = np.zeros(1, PROGRESS)
 
     def reserve(self, capacity: int) -> None:
-        """Make room for slots below `capacity`, a multiple of 64; it never shrinks."""
+        """Make room for slots below `capacity`, a multiple of 64."""
         words = capacity // 64
         if words <= self.bits.shape[1]:
             return
@@ -56,6 +56,11 @@ class Inverted:
         for number in self.owner[self.terms["count"][self.owner] < self._sparse_below].tolist():
             self._grow_pool(roomy(int(self.terms["count"][number])))
             make_sparse(self.terms[number], self._progress[0], self.pool, self.bits, self.owner)
+
+    def trim(self, capacity: int) -> None:
+        """Give back the room above `capacity`, a multiple of 64; no slot there has a term."""
+        self.bits = self.bits[:, : capacity // 64].copy()
+        self.extent = min(self.extent, capacity)
 
     def replace(self, lost: TermPairs, gained: TermPairs) -> None:
         """The slots of `lost` no longer have those terms, the slots of `gained` do; a pair in both stays as it is.

@@ -22,7 +22,7 @@ from gpu_index.cpu.queries import (
     byte_error,
     float_error,
 )
-from gpu_index.cpu.survivors import Exactly, Survivors, boost_of, make_room
+from gpu_index.cpu.survivors import Exactly, Survivors, make_room
 from gpu_index.cpu.vector import (
     QUERIES,
     STEP_BYTES,
@@ -84,9 +84,10 @@ def scan(
     first = queries.first.ctypes.data if as_bytes else nothing.ctypes.data
     pairs, pairs_of_one = queries.pairs.ctypes.data, 4 * queries.pairs[0].size
     norm, rest, unit = queries.norm, queries.rest, queries.unit
-    count, threshold, slots, low, high = found.count, found.threshold, found.slot, found.low, found.high
+    count, threshold, slots, low, high = found.filled, found.threshold, found.slot, found.low, found.high
     room = low.shape[1]
-    first_boost, boost_row, weight, boosted = exactly.first_boost, exactly.boost_row, exactly.weight, exactly.boosted
+    first_boost, boost_row, weight = exactly.first_boost, exactly.boost_row, exactly.weight
+    frequent, rare = exactly.frequent, exactly.rare
     high_part = exactly.high.ctypes.data
     terms = first_boost[1:][chosen] - first_boost[:-1][chosen]
     weights = weight.astype(np.float32)
@@ -109,11 +110,13 @@ def scan(
     for w in range(words):
         if w % LINE_WORDS == 0:
             _next_words(masks, chosen, w, several)
-            _next_words(boosted, boost_row, w, words_of_terms)
+            for boost in range(len(weight)):
+                row = boost_row[boost]
+                _next_of(frequent[row] if row >= 0 else rare[~row], w, words, words_of_terms[:, boost])
         if wanted[w] == 0:
             continue
         bits = several[w % LINE_WORDS]
-        words_now = words_of_terms[w % LINE_WORDS].ctypes.data
+        now = words_of_terms[w % LINE_WORDS]
         start = high_part + w * 64 * line
         row_norm, row_rest = np.float64(blocks.norm[w]), np.float64(blocks.error[w])
         line_per_norm, line_always = float_error(constants, row_norm, row_rest)
@@ -147,7 +150,7 @@ def scan(
                 if terms[i]:
                     factor = np.float32(row_unit * unit[i]) if as_bytes else np.float32(1)
                     own = first_boost[b]
-                    add_boosts(scores, factor, words_now + 8 * own, weights.ctypes.data + 4 * own, terms[i])
+                    add_boosts(scores, factor, now.ctypes.data + 8 * own, weights.ctypes.data + 4 * own, terms[i])
                     # Boosts are added as float32, each sum rounded.
                     error = per_norm * norm[i] + per_rest * rest[i] + always
                     error += (terms[i] + 2) * 2.0**-23 * (size[i] + row_norm * norm[i] + error)
@@ -165,7 +168,11 @@ def scan(
                     score = np.float64(line_dot(start + r * line, pair_groups, pairs + i * pairs_of_one))
                     wide = error
                     if terms[i]:
-                        score += boost_of(first_boost, boost_row, weight, boosted, b, w * 64 + r)
+                        boosted = 0.0  # added in the order of the terms, as in an exact score
+                        for boost in range(first_boost[b], first_boost[b + 1]):
+                            if (now[boost] >> np.uint64(r)) & np.uint64(1):
+                                boosted += weight[boost]
+                        score += boosted
                         wide += 2.0**-50 * (size[i] + abs(score))
                     if score + wide < bar[i]:
                         continue
@@ -189,13 +196,17 @@ def scan(
 
 @njit(nogil=True)
 def _next_words(masks: np.ndarray, chosen: np.ndarray, first: int, several: np.ndarray) -> None:
-    """several[j,i] = masks[chosen[i], first + j], a cache line of each bitmap at a time."""
-    last = min(first + LINE_WORDS, masks.shape[1])
+    """several[j,i] = masks[chosen[i], first + j], a cache line of each mask at a time."""
     for i in range(len(chosen)):
-        mask = masks[chosen[i]]
-        prefetch(mask.ctypes.data + 8 * (first + 2 * LINE_WORDS))
-        for w in range(first, last):
-            several[w - first, i] = mask[w]
+        _next_of(masks[chosen[i]], first, masks.shape[1], several[:, i])
+
+
+@njit(nogil=True)
+def _next_of(bitmap: np.ndarray, first: int, words: int, into: np.ndarray) -> None:
+    """into[j] = bitmap[first + j] up to word `words`; the lines after that are asked for."""
+    prefetch(bitmap.ctypes.data + 8 * (first + 2 * LINE_WORDS))
+    for w in range(first, min(first + LINE_WORDS, words)):
+        into[w - first] = bitmap[w]
 
 
 @njit(nogil=True)

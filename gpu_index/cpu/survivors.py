@@ -5,7 +5,7 @@ least the k-th best `low`, so a row whose `high` is below that is out; equality 
 When a buffer is full it is shrunk by that rule; if scores lie so close that this frees too little, the exact scores of
 all its rows are computed and the k best stay. So a buffer never overflows and nothing is dropped unseen.
 
-The arrays of a `Survivors`, B queries: count int64[B], threshold float32[B] (a row has to reach it), low and high
+The arrays of a `Survivors`, B queries: filled int64[B], threshold float32[B] (a row has to reach it), low and high
 float32[B,room], slot int32[B,room].
 """
 
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gpu_index.cpu.boosted import word_of
 from gpu_index.cpu.vector import VECTOR_BYTES, prefetch
 from market.compiled import njit
 
@@ -24,7 +25,7 @@ AHEAD = 4  # rows that are asked for before their exact scores are due
 class Survivors(NamedTuple):
     """Buffers of B queries; see the head of this file."""
 
-    count: np.ndarray
+    filled: np.ndarray
     threshold: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -39,9 +40,9 @@ class Exactly(NamedTuple):
     ids          int64[capacity]
     queries      float32[B,dim]
     first_boost  int64[B+1]: query b has the boosts first_boost[b] to first_boost[b+1] - 1, in the order they are added
-    boost_row    int64[boosts], rows of `boosted`
+    boost_row    int64[boosts], where the bitmap of the term is (see boosted.py)
     weight       float64[boosts]
-    boosted      uint64[T,W], bitmaps of boosted terms
+    frequent, rare   uint64[D,>=W] and uint64[S,W], the bitmaps
     """
 
     high: np.ndarray
@@ -52,7 +53,8 @@ class Exactly(NamedTuple):
     first_boost: np.ndarray
     boost_row: np.ndarray
     weight: np.ndarray
-    boosted: np.ndarray
+    frequent: np.ndarray
+    rare: np.ndarray
 
 
 @njit(nogil=True)
@@ -71,7 +73,7 @@ def empty_survivors(batch: int, room: int) -> Survivors:
 def make_room(found: Survivors, exactly: Exactly, b: int, k: int) -> None:
     """Shrink a full buffer, and if that frees less than a quarter of it, keep the k best by their exact scores."""
     shrink(found, b, k)
-    if 4 * found.count[b] > 3 * found.low.shape[1]:
+    if 4 * found.filled[b] > 3 * found.low.shape[1]:
         settle(found, exactly, b)
         _keep_best(found, exactly, b, k)
 
@@ -79,7 +81,7 @@ def make_room(found: Survivors, exactly: Exactly, b: int, k: int) -> None:
 @njit(nogil=True)
 def shrink(found: Survivors, b: int, k: int) -> None:
     """Raise the threshold to the k-th best `low` and drop what does not reach it."""
-    count = found.count[b]
+    count = found.filled[b]
     if count < k:
         return
     slot, low, high = found.slot[b], found.low[b], found.high[b]
@@ -90,16 +92,17 @@ def shrink(found: Survivors, b: int, k: int) -> None:
             slot[kept], low[kept], high[kept] = slot[i], low[i], high[i]
             kept += 1
     found.threshold[b] = threshold
-    found.count[b] = kept
+    found.filled[b] = kept
 
 
 @njit(nogil=True)
 def settle(found: Survivors, exactly: Exactly, b: int) -> None:
     """Replace the bounds of every row by its exact score; where both bounds are one number, that is the score."""
-    dim, count = exactly.dim, found.count[b]
+    dim, count = exactly.dim, found.filled[b]
     slots, low, high = found.slot[b], found.low[b], found.high[b]
     high_part, low_part, query = exactly.high, exactly.low, exactly.queries[b]
-    first_boost, boost_row, weight, bitmaps = exactly.first_boost, exactly.boost_row, exactly.weight, exactly.boosted
+    first_boost, boost_row, weight = exactly.first_boost, exactly.boost_row, exactly.weight
+    frequent, rare = exactly.frequent, exactly.rare
     boosted = first_boost[b] < first_boost[b + 1]
     wide = np.empty(dim, np.float64)
     bits = np.empty(dim, np.int32)
@@ -115,7 +118,7 @@ def settle(found: Survivors, exactly: Exactly, b: int) -> None:
             slot = np.int64(slots[i])
             score = exact_dot(high_part, low_part, slot, query, bits, wide)
             if boosted:
-                score += boost_of(first_boost, boost_row, weight, bitmaps, b, slot)
+                score += boost_of(first_boost, boost_row, weight, frequent, rare, b, slot)
             low[i] = np.float32(score)
         low[i] += np.float32(0)  # turns -0.0 into 0.0
         high[i] = low[i]
@@ -150,12 +153,18 @@ def exact_dot(
 
 @njit(nogil=True)
 def boost_of(
-    first_boost: np.ndarray, boost_row: np.ndarray, weight: np.ndarray, boosted: np.ndarray, b: int, slot: int
+    first_boost: np.ndarray,
+    boost_row: np.ndarray,
+    weight: np.ndarray,
+    frequent: np.ndarray,
+    rare: np.ndarray,
+    b: int,
+    slot: int,
 ) -> float:
     """The weights of the boosted terms that a slot has, added in their order; arrays as in `Exactly`."""
     total = 0.0
     for boost in range(first_boost[b], first_boost[b + 1]):
-        word = boosted[boost_row[boost], slot >> 6]
+        word = word_of(frequent, rare, boost_row[boost], slot >> 6)
         if (word >> np.uint64(slot & 63)) & np.uint64(1):
             total += weight[boost]
     return total
@@ -164,11 +173,11 @@ def boost_of(
 @njit(nogil=True)
 def finish(found: Survivors, exactly: Exactly, b: int, k: int, ids: np.ndarray, scores: np.ndarray) -> None:
     """Write the k best, best first, to ids int64[k] and scores float32[k]; what they hold beyond the answer stays."""
-    if found.count[b] > k:
+    if found.filled[b] > k:
         shrink(found, b, k)
     settle(found, exactly, b)
     _keep_best(found, exactly, b, k)
-    for i in range(found.count[b]):
+    for i in range(found.filled[b]):
         ids[i] = exactly.ids[found.slot[b, i]]
         scores[i] = found.low[b, i]
 
@@ -176,10 +185,10 @@ def finish(found: Survivors, exactly: Exactly, b: int, k: int, ids: np.ndarray, 
 @njit(nogil=True)
 def _keep_best(found: Survivors, exactly: Exactly, b: int, k: int) -> None:
     """Sort settled rows by score descending, then id ascending; keep k and raise the threshold to the last of them."""
-    count = found.count[b]
+    count = found.filled[b]
     if count > k:
         shrink(found, b, k)  # all that scores above the k-th, and its ties
-        count = found.count[b]
+        count = found.filled[b]
     slots = found.slot[b, :count].copy()
     scores = found.low[b, :count].copy()
     order = np.argsort(-scores)
@@ -202,7 +211,7 @@ def _keep_best(found: Survivors, exactly: Exactly, b: int, k: int) -> None:
         found.slot[b, i] = slots[order[i]]
         found.low[b, i] = scores[order[i]]
         found.high[b, i] = scores[order[i]]
-    found.count[b] = kept
+    found.filled[b] = kept
     if kept == k:
         found.threshold[b] = found.low[b, k - 1]
 

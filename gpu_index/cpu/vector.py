@@ -35,6 +35,11 @@ HAS_VNNI = bool(
 )
 
 
+def instruction(build: Callable[..., Any]) -> Any:
+    """A function for compiled code that becomes the LLVM code which `build` writes."""
+    return intrinsic(build)
+
+
 def _integer(value: int, kind: ir.Type = I64) -> ir.Constant:
     return ir.Constant(kind, value)
 
@@ -60,7 +65,8 @@ def _splat(builder: Any, value: Any, lanes: int) -> Any:
 
 def _call(builder: Any, name: str, result: ir.Type, arguments: list[Any]) -> Any:
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+    declare: Any = cgutils.get_or_insert_function
+    return builder.call(declare(builder.module, kind, name), arguments)
 
 
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -92,13 +98,14 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
 
 def _sums(builder: Any, start: Any, count: int) -> list[Any]:
     """`count` vectors of sums that live in registers and begin with `start`."""
-    sums = [cgutils.alloca_once(builder, start.type) for _ in range(count)]
+    make: Any = cgutils.alloca_once
+    sums = [make(builder, start.type) for _ in range(count)]
     for each in sums:
         builder.store(start, each)
     return sums
 
 
-@intrinsic
+@instruction
 def prefetch(context: Any, address: Any) -> Any:
     """Ask for the cache line at `address`."""
 
@@ -111,7 +118,7 @@ def prefetch(context: Any, address: Any) -> Any:
     return types.void(types.int64), generate
 
 
-@intrinsic
+@instruction
 def reaching(context: Any, scores: Any, threshold: Any) -> Any:
     """64 float32 at an address -> uint64 whose bit r says scores[r] >= threshold."""
 
@@ -122,7 +129,7 @@ def reaching(context: Any, scores: Any, threshold: Any) -> Any:
     return types.uint64(types.int64, types.float32), generate
 
 
-@intrinsic
+@instruction
 def add_boosts(context: Any, scores: Any, factor: Any, words: Any, weights: Any, count: Any) -> Any:
     """scores[r] = scores[r] * factor + the weights of the terms t whose bit r is set, term after term.
 
@@ -145,7 +152,7 @@ def add_boosts(context: Any, scores: Any, factor: Any, words: Any, weights: Any,
     return types.void(types.int64, types.float32, types.int64, types.int64, types.int64), generate
 
 
-@intrinsic
+@instruction
 def pack_bytes(context: Any, line: Any, stride: Any, inverse: Any, tile: Any) -> Any:
     """64 bfloat16 of each of 16 lines, `stride` bytes apart -> 16 steps of a byte tile, one vector each.
 
@@ -179,7 +186,7 @@ def pack_bytes(context: Any, line: Any, stride: Any, inverse: Any, tile: Any) ->
     return types.void(types.int64, types.int64, types.float32, types.int64), generate
 
 
-@intrinsic
+@instruction
 def pack_floats(context: Any, line: Any, stride: Any, tile: Any) -> Any:
     """32 bfloat16 of each of 16 lines, `stride` bytes apart -> 32 steps of a float tile, one vector each, in order."""
 
@@ -220,7 +227,7 @@ def _tile_product(kind: ir.Type, multiply: Callable[[Any, Any, Any, Any], Any]) 
     return types.void(*[types.int64] * 6), generate
 
 
-@intrinsic
+@instruction
 def int8_dots(context: Any, tile: Any, steps: Any, queries: Any, stride: Any, first: Any, out: Any) -> Any:
     """QUERIES byte queries times a byte tile, exact in int32, then as float32 [QUERIES,64] at `out`.
 
@@ -235,7 +242,7 @@ def int8_dots(context: Any, tile: Any, steps: Any, queries: Any, stride: Any, fi
     return _tile_product(INTS, multiply)
 
 
-@intrinsic
+@instruction
 def float_dots(context: Any, tile: Any, steps: Any, queries: Any, stride: Any, first: Any, out: Any) -> Any:
     """QUERIES float32 queries times a float tile plus `first` float32[QUERIES] -> float32 [QUERIES,64] at `out`."""
 
@@ -245,7 +252,7 @@ def float_dots(context: Any, tile: Any, steps: Any, queries: Any, stride: Any, f
     return _tile_product(FLOATS, multiply)
 
 
-@intrinsic
+@instruction
 def slot_dots(context: Any, slots: Any, rows: Any, line: Any, groups: Any, query: Any, out: Any) -> Any:
     """The rows of 16 slots times one query -> 16 float32 at `out`.
 
@@ -280,7 +287,7 @@ def slot_dots(context: Any, slots: Any, rows: Any, line: Any, groups: Any, query
     return types.void(*[types.int64] * 6), generate
 
 
-@intrinsic
+@instruction
 def write_slots(context: Any, bits: Any, first: Any, out: Any) -> Any:
     """first + the positions of the set bits, ascending, as int32 at `out`; up to 64 bytes beyond are overwritten."""
 
@@ -301,18 +308,15 @@ def write_slots(context: Any, bits: Any, first: Any, out: Any) -> Any:
     return types.void(types.uint64, types.int64, types.int64), generate
 
 
-@intrinsic
-def add_boosts_on(
-    context: Any, scores: Any, slots: Any, bitmaps: Any, stride: Any, rows: Any, weights: Any, count: Any
-) -> Any:
+@instruction
+def add_boosts_on(context: Any, scores: Any, slots: Any, bitmaps: Any, weights: Any, count: Any) -> Any:
     """scores[l] += the weights of the terms t whose bitmap has the bit of slots[l], term after term.
 
-    scores 16 float32 and slots int32[16] at addresses; the bitmap of term t begins `stride` * rows[t] bytes after
-    `bitmaps`, rows int64[count] and weights float32[count] at addresses
+    scores float32[16], slots int32[16], bitmaps int64[count] (each an address) and weights float32[count] at addresses
     """
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        scores, slots, bitmaps, stride, rows, weights, count = arguments
+        scores, slots, bitmaps, weights, count = arguments
         chosen = _load(builder, slots, INTS)
         longs, pointers = ir.VectorType(I64, 16), ir.VectorType(I32.as_pointer(), 16)
         whole = builder.lshr(chosen, ir.Constant(INTS, [5] * 16))  # of 32 bits
@@ -321,9 +325,8 @@ def add_boosts_on(
         everywhere = ir.Constant(ir.VectorType(ir.IntType(1), 16), [1] * 16)
         (sums,) = _sums(builder, _load(builder, scores, FLOATS), 1)
         with cgutils.for_range(builder, count) as loop:
-            row = _load(builder, _offset(builder, rows, loop.index, 2 * WORD_BYTES), I64)
             weight = _splat(builder, _load(builder, _offset(builder, weights, loop.index, WORD_BYTES), FLOAT), 16)
-            bitmap = _splat(builder, builder.add(bitmaps, builder.mul(row, stride)), 16)
+            bitmap = _splat(builder, _load(builder, _offset(builder, bitmaps, loop.index, 2 * WORD_BYTES), I64), 16)
             addresses = builder.inttoptr(builder.add(offsets, bitmap), pointers)
             gathered = [addresses, _integer(4, I32), everywhere, ir.Constant(INTS, [0] * 16)]
             words = _call(builder, "llvm.masked.gather.v16i32.v16p0", INTS, gathered)
@@ -333,10 +336,10 @@ def add_boosts_on(
         _store(builder, builder.load(sums), scores)
         return target.get_dummy_value()
 
-    return types.void(*[types.int64] * 7), generate
+    return types.void(*[types.int64] * 5), generate
 
 
-@intrinsic
+@instruction
 def line_dot(context: Any, line: Any, groups: Any, query: Any) -> Any:
     """One line times one query, float32; `groups` and `query` as for `slot_dots`."""
 

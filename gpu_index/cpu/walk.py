@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpu_index.cpu.boosted import word_of
 from gpu_index.cpu.queries import PAIR_GROUP, Arithmetic, Queries, arithmetic, float_error
 from gpu_index.cpu.scan import MORE, Blocks, below
 from gpu_index.cpu.survivors import Exactly, Survivors, make_room
@@ -30,16 +31,19 @@ def walk(
     """Collect the survivors of query b among the slots of mask uint64[W]."""
     constants = arithmetic(exactly.dim)
     groups, line = (exactly.dim + PAIR_GROUP - 1) // PAIR_GROUP, 2 * exactly.dim
-    boost_row, weight, boosted = exactly.boost_row, exactly.weight, exactly.boosted
+    boost_row, weight, frequent, rare = exactly.boost_row, exactly.weight, exactly.frequent, exactly.rare
     boosts_from, boosts_to = exactly.first_boost[b], exactly.first_boost[b + 1]
     terms = boosts_to - boosts_from
     weights = weight[boosts_from:boosts_to].astype(np.float32)
-    words_of_terms, bitmaps = np.empty(terms, np.uint64), boosted.ctypes.data
+    words_of_terms, bitmaps = np.empty(terms, np.uint64), np.empty(terms, np.int64)
+    for boost in range(terms):
+        row = boost_row[boosts_from + boost]
+        bitmaps[boost] = (frequent[row] if row >= 0 else rare[~row]).ctypes.data
     size = np.abs(weight[boosts_from:boosts_to]).sum()
     lost = 0.0 if terms == 0 else (terms + 2) * 2.0**-23  # boosts are added as float32
     norms, rests, norm = blocks.norm, blocks.error, queries.norm[b]
     slot, low, high, threshold, room = found.slot[b], found.low[b], found.high[b], found.threshold, found.low.shape[1]
-    seat, bar = found.count[b], below(np.float64(threshold[b]))
+    seat, bar = found.filled[b], below(np.float64(threshold[b]))
     # A word fits after the last slot of a list, and a vector of slots that nobody asked for after that.
     slots = np.zeros(LIST + 64 + AHEAD, np.int32)
     block = np.empty(64, np.int32)
@@ -63,16 +67,16 @@ def walk(
                     slot_dots(of_block + 4 * first, rows, line, groups, query, out + 4 * first)
                 if terms:
                     for boost in range(terms):
-                        words_of_terms[boost] = boosted[boost_row[boosts_from + boost], w]
+                        words_of_terms[boost] = word_of(frequent, rare, boost_row[boosts_from + boost], w)
                     add_boosts(out, np.float32(1), words_of_terms.ctypes.data, weights.ctypes.data, terms)
                 error = _error(constants, norms[w], rests[w], norm, size, lost)
                 passed = reaching(out, _float_below(bar - error)) & bits
                 while passed:
                     seat, passed = _seat(passed, block, scores, error, seat, slot, low, high)
                     if seat == room:
-                        found.count[b] = seat
+                        found.filled[b] = seat
                         make_room(found, exactly, b, k)
-                        seat, bar = found.count[b], below(np.float64(threshold[b]))
+                        seat, bar = found.filled[b], below(np.float64(threshold[b]))
                 continue
             write_slots(bits, w * 64, listed + 4 * filled)
             filled += matches
@@ -93,18 +97,17 @@ def walk(
                     prefetch(rows + np.int64(slots[place]) * line + offset)
             slot_dots(listed + 4 * first, rows, line, groups, query, out)
             if terms:
-                rows_of_terms = boost_row[boosts_from:].ctypes.data
-                add_boosts_on(out, listed + 4 * first, bitmaps, 8 * words, rows_of_terms, weights.ctypes.data, terms)
+                add_boosts_on(out, listed + 4 * first, bitmaps.ctypes.data, weights.ctypes.data, terms)
             due = (np.uint64(1) << np.uint64(min(LANES, filled - first))) - np.uint64(1)
             passed = reaching(out, _float_below(bar - error)) & due
             while passed:
                 seat, passed = _seat(passed, slots[first:], scores, error, seat, slot, low, high)
                 if seat == room:
-                    found.count[b] = seat
+                    found.filled[b] = seat
                     make_room(found, exactly, b, k)
-                    seat, bar = found.count[b], below(np.float64(threshold[b]))
+                    seat, bar = found.filled[b], below(np.float64(threshold[b]))
         filled, largest_norm, largest_rest = 0, np.float32(0), np.float32(0)
-    found.count[b] = seat
+    found.filled[b] = seat
 
 
 @njit(nogil=True)

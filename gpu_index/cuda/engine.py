@@ -81,6 +81,9 @@ class CudaEngine:
     def deleted(self, slots: np.ndarray) -> None:
         self.mirror.deleted(slots)
 
+    def trimmed(self) -> None:
+        """Nothing to do: the next refresh takes the capacity of the row store."""
+
     def search(
         self,
         space: str,

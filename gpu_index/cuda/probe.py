@@ -7,8 +7,8 @@ With x^ the rough row (see coarse.py), q^ the rounded query and approx the produ
 
 for every row of a block with |x| <= R and |x - x^| <= E (Cauchy-Schwarz). gamma = 4 (d + 16) 2^-23 allows any order of
 d additions, each with four times the error of a truncated float32 one: matrix units may drop bits when they align
-summands, and add several at a time. What underflow may lose has the bound of `scoring.error_bound`. Weights of boosts
-are added in float32, which errs by less than 2^-21 of their sum of sizes.
+summands, and add several at a time. Underflow may lose 2^-120 (d + sqrt(d) (|q| + |x|)). Weights of boosts are added
+in float32, which errs by less than 2^-21 of their sum of sizes.
 
 Beside bfloat16 rows the query is rounded to bfloat16. Beside int8 rows it is the sum of two parts, each int8 times a
 factor: products of codes are exact in int32, and the query's own error, which would double the bound, all but vanishes;
