@@ -59,11 +59,20 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: install
+bench: $(VENV)/.peers
 	$(BIN)/hiregraph bench
 
 bench-gpu: install
 	$(BIN)/hiregraph bench --gpu
+
+# The peers of the index benchmarks (FAISS, roaring bitmaps, tantivy); without them their columns say "not measured".
+$(VENV)/.peers: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable ".[bench]" -c constraints.txt
+	touch $@
+
+# All tables of the index
+bench-index: $(VENV)/.peers
+	$(BIN)/hiregraph bench index index_single index_clauses index_live index_tighter index_memory index_boosts index_growth
 
 # One table: make bench-graph, bench-link_mining, ... (the names are in bench/run.py)
 bench-%: install

@@ -27,6 +27,13 @@ TABLES = (
     "graph_and_links",
     "plan",
     "index",
+    "index_single",
+    "index_clauses",
+    "index_live",
+    "index_tighter",
+    "index_memory",
+    "index_boosts",
+    "index_growth",
 )
 
 

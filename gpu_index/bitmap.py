@@ -24,8 +24,8 @@ def switch_off(words: np.ndarray, slots: np.ndarray) -> None:
 
 def is_on(words: np.ndarray, slots: np.ndarray) -> np.ndarray:
     """bool[n]: which of slots int64[n] are set."""
-    bits: np.ndarray = (words[slots >> 6] >> (slots & 63).astype(np.uint64)) & np.uint64(1)
-    return bits == 1
+    on: np.ndarray = (words[slots >> 6] >> (slots & 63).astype(np.uint64)) & np.uint64(1) == 1
+    return on
 
 
 def slots_on(words: np.ndarray) -> np.ndarray:

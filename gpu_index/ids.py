@@ -44,7 +44,7 @@ class IdTable:
         """Forget distinct ids; returns the slots of those that were there, in the order given."""
         places = self._locate(wanted, ids)
         places = places[places >= 0]
-        slots = self._places[places].astype(np.int64)
+        slots: np.ndarray = self._places[places].astype(np.int64)
         self._places[places] = GONE
         self._live -= len(places)
         self._gone += len(places)
@@ -90,5 +90,4 @@ class IdTable:
         mixed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0xD6E8FEB86659FD93)
-        homes: np.ndarray = ((mixed >> np.uint64(1)) % np.uint64(len(self._places))).astype(np.int64)
-        return homes
+        return ((mixed >> np.uint64(1)) % np.uint64(len(self._places))).astype(np.int64)

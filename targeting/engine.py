@@ -12,13 +12,17 @@ from typing import Literal, Protocol
 from market.errors import UserError
 from market.records import Filters, Job, Recommendation, SeekerProfile
 from targeting.campaigns import Campaign
+from targeting.tokens import Token
 
 REACH_FLOOR = 300  # a smaller group of people is never counted out loud
 
 
 @dataclass(frozen=True)
 class SlateItem:
-    """One place of a slate, position counted from 1; a sponsored one says on whose behalf and carries a token."""
+    """One place of a slate, position counted from 1; a sponsored one says on whose behalf and carries a token.
+
+    A promoted item without token and offer can not be billed and is not shown to anybody.
+    """
 
     job_id: str
     kind: Literal["organic", "promoted"]
@@ -29,6 +33,7 @@ class SlateItem:
     on_behalf_of: str | None = None
     tracking_token: str | None = None
     campaign_id: str | None = None
+    offer: Token | None = None  # what the token says, for the ledger
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Sale:
     score: float
     reasons: tuple[str, ...]
     token: str | None = None
+    offer: Token | None = None  # what the token says
 
 
 def sign_sale(sale: Sale, position: int, secret: bytes, now: datetime, nonce: str) -> Sale:
@@ -47,7 +48,7 @@ def sign_sale(sale: Sale, position: int, secret: bytes, now: datetime, nonce: st
         expires_at=int(expiry(now).timestamp()),
         nonce=nonce,
     )
-    return replace(sale, token=sign(token, secret))
+    return replace(sale, token=sign(token, secret), offer=token)
 
 
 def place(slot: int) -> int:
@@ -101,4 +102,5 @@ def _promoted(sale: Sale, position: int) -> SlateItem:
         on_behalf_of=sale.job.company,
         tracking_token=sale.token,
         campaign_id=sale.campaign.campaign_id,
+        offer=sale.offer,
     )

@@ -8,155 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    MetaData,
-    String,
-    Text,
-    delete,
-    insert,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.orm import Session
 
 from market.errors import ConflictError, NotFoundError
-from market.money import MAX_MICROS, Money
+from market.money import Money
 from market.records import Job
+from targeting.balances import change_caps, open_balance
 from targeting.campaigns import Bid, BidMode, Budget, Campaign, Objective, Pacing, Status
 from targeting.database import Database
 from targeting.keys import ApiKey, Role
+from targeting.tables import AnswerRow, CampaignRow, JobRow, KeyRow, RevisionRow
 
 ANSWERS_KEPT = timedelta(hours=24)
 _CHUNK = 5_000
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """Aware datetimes in and out, UTC inside; SQLite has no time zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC).replace(tzinfo=None if dialect.name == "sqlite" else UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-        }
-    )
-
-
-class KeyRow(Base):
-    __tablename__ = "api_keys"
-
-    key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    digest: Mapped[str] = mapped_column(String(64), unique=True)
-    account_id: Mapped[str] = mapped_column(String(128))
-    role: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class JobRow(Base):
-    """A deleted job stays as a row: campaigns refer to it, and other processes have to hear of the deletion."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (Index("ix_jobs_revision", "revision", "job_id"), Index("ix_jobs_expires_at", "expires_at"))
-
-    job_id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    account_id: Mapped[str] = mapped_column(String(128))
-    title: Mapped[str] = mapped_column(Text)
-    company: Mapped[str] = mapped_column(Text)
-    description: Mapped[str] = mapped_column(Text)
-    geo: Mapped[str] = mapped_column(Text)
-    occupation: Mapped[str | None] = mapped_column(Text)
-    skills: Mapped[list[str]] = mapped_column(JSON)
-    seniority: Mapped[str | None] = mapped_column(Text)
-    remote: Mapped[bool]
-    wage: Mapped[float | None]
-    expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    revision: Mapped[int] = mapped_column(BigInteger)
-    deleted: Mapped[bool]
-
-
-class CampaignRow(Base):
-    """Money is whole micros of `currency`; the database itself refuses what the rules of a campaign forbid."""
-
-    __tablename__ = "campaigns"
-    __table_args__ = (
-        CheckConstraint(f"total_micros > 0 AND total_micros <= {MAX_MICROS}", name="total_in_range"),
-        CheckConstraint("daily_micros > 0 AND daily_micros <= total_micros", name="daily_in_range"),
-        CheckConstraint("max_cpc_micros > 0 AND max_cpc_micros <= total_micros", name="max_cpc_in_range"),
-        CheckConstraint("ends_at > starts_at", name="ends_after_start"),
-        Index("ix_campaigns_account_id", "account_id", "campaign_id"),
-        Index("ix_campaigns_status", "status"),
-    )
-
-    campaign_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    account_id: Mapped[str] = mapped_column(String(128))
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id"))
-    name: Mapped[str] = mapped_column(Text)
-    currency: Mapped[str] = mapped_column(String(3))
-    total_micros: Mapped[int] = mapped_column(BigInteger)
-    daily_micros: Mapped[int | None] = mapped_column(BigInteger)
-    bid_mode: Mapped[str] = mapped_column(String(16))
-    max_cpc_micros: Mapped[int | None] = mapped_column(BigInteger)
-    objective: Mapped[str] = mapped_column(String(32))
-    starts_at: Mapped[datetime] = mapped_column(UtcTime)
-    ends_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    time_zone: Mapped[str] = mapped_column(String(64))
-    pacing: Mapped[str] = mapped_column(String(16))
-    status: Mapped[str] = mapped_column(String(16))
-    version: Mapped[int]
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class AnswerRow(Base):
-    __tablename__ = "answers"
-    __table_args__ = (Index("ix_answers_created_at", "created_at"),)
-
-    key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    idempotency_key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    request_digest: Mapped[str] = mapped_column(String(64))
-    status: Mapped[int]
-    body: Mapped[str] = mapped_column(Text)
-    etag: Mapped[str | None] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class RevisionRow(Base):
-    """One counter per kind of object, raised by every write of that kind."""
-
-    __tablename__ = "revisions"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    value: Mapped[int] = mapped_column(BigInteger)
 
 
 @dataclass(frozen=True)
@@ -185,6 +57,10 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def database(self) -> Database:
+        return self._database
 
     def revision(self) -> Revision:
         with self._database.reading() as session:
@@ -222,7 +98,7 @@ class Store:
             row = session.scalar(query)
             if row is None:
                 raise NotFoundError(f"no job {job_id!r}; check the job_id, or upload it with POST /v1/jobs:batch")
-            return _job(row)
+            return job_of(row)
 
     def jobs_by_id(self, job_ids: Collection[str]) -> dict[str, tuple[Job, bool]]:
         """{job_id: (job, has it been deleted)} of those that were ever stored."""
@@ -230,7 +106,7 @@ class Store:
         with self._database.reading() as session:
             for start in range(0, len(wanted), _CHUNK):
                 query = select(JobRow).where(JobRow.job_id.in_(wanted[start : start + _CHUNK]))
-                found.update({row.job_id: (_job(row), row.deleted) for row in session.scalars(query)})
+                found.update({row.job_id: (job_of(row), row.deleted) for row in session.scalars(query)})
         return found
 
     def put_jobs(self, jobs: Sequence[Job]) -> int:
@@ -264,7 +140,7 @@ class Store:
                 if not rows:
                     return
                 after = place > (rows[-1].revision, rows[-1].job_id)
-                portion = [_job(row) for row in rows if not row.deleted], [row.job_id for row in rows if row.deleted]
+                portion = [job_of(row) for row in rows if not row.deleted], [row.job_id for row in rows if row.deleted]
             yield portion
 
     def jobs_expired(self, after: datetime, until: datetime) -> list[str]:
@@ -284,6 +160,7 @@ class Store:
         """Store a new campaign and, in the same transaction, what its request is answered."""
         with self._database.writing() as session:
             session.execute(insert(CampaignRow).values(**_columns(campaign)))
+            open_balance(session, campaign)
             _raise_revision(session, "campaigns")
             _remember(session, answer)
 
@@ -294,6 +171,7 @@ class Store:
             result = session.execute(update(CampaignRow).where(current).values(**_columns(campaign)))
             if cast(CursorResult[Any], result).rowcount != 1:
                 raise ConflictError("the campaign was changed at the same moment; read it again and repeat")
+            change_caps(session, campaign)
             _raise_revision(session, "campaigns")
             _remember(session, answer)
 
@@ -304,20 +182,20 @@ class Store:
             row = session.scalar(_scoped(query, CampaignRow.account_id, scope))
             if row is None:
                 raise NotFoundError(f"no campaign {campaign_id!r}; GET /v1/campaigns lists yours")
-            return _campaign(row)
+            return campaign_of(row)
 
     def campaigns(self, scope: str | None, after: str, limit: int) -> list[Campaign]:
         """At most `limit` campaigns with an id after `after`, oldest first."""
         query = _scoped(select(CampaignRow).where(CampaignRow.campaign_id > after), CampaignRow.account_id, scope)
         with self._database.reading() as session:
-            return [_campaign(row) for row in session.scalars(query.order_by(CampaignRow.campaign_id).limit(limit))]
+            return [campaign_of(row) for row in session.scalars(query.order_by(CampaignRow.campaign_id).limit(limit))]
 
     def running_campaigns(self, now: datetime) -> list[Campaign]:
         """Campaigns that are active or will be by the clock alone, by id."""
         not_over = CampaignRow.ends_at.is_(None) | (CampaignRow.ends_at > now)
         query = select(CampaignRow).where(CampaignRow.status.in_(("scheduled", "active")), not_over)
         with self._database.reading() as session:
-            return [_campaign(row) for row in session.scalars(query.order_by(CampaignRow.campaign_id))]
+            return [campaign_of(row) for row in session.scalars(query.order_by(CampaignRow.campaign_id))]
 
     # Answers
 
@@ -352,7 +230,7 @@ def _remember(session: Session, answer: Answer | None) -> None:
         raise ConflictError("a request with this Idempotency-Key is being answered right now; repeat it") from None
 
 
-def _job(row: JobRow) -> Job:
+def job_of(row: JobRow) -> Job:
     return Job(
         job_id=row.job_id,
         account_id=row.account_id,
@@ -381,7 +259,7 @@ def _columns(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _campaign(row: CampaignRow) -> Campaign:
+def campaign_of(row: CampaignRow) -> Campaign:
     def money(micros: int | None) -> Money | None:
         return None if micros is None else Money(micros, row.currency)
 

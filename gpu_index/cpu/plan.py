@@ -27,7 +27,12 @@ STREAMED = 0.08  # per row and dimension
 @njit(nogil=True)
 def scanning(matches: np.ndarray, blocks: int, dim: int) -> np.ndarray:
     """bool[B] for int64[B] matches: the queries that scan. The others walk; one with more matches never does first."""
-    order = np.argsort(-matches, kind="mergesort")
+    order = np.arange(len(matches))
+    for i in range(1, len(order)):  # by matches, the most first
+        place = i
+        while place > 0 and matches[order[place]] > matches[order[place - 1]]:
+            order[place], order[place - 1] = order[place - 1], order[place]
+            place -= 1
     walks = 0.0
     for b in range(len(matches)):
         walks += _walk(matches[b], blocks, dim)

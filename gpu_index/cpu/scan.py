@@ -2,8 +2,8 @@
 
 A block is turned into a tile in cache: as bytes where the processor multiplies bytes, else as float32. Then, four
 queries at a time, the tile gives 64 scores each, boosts are added, and the threshold and the mask leave a word of
-survivors, nearly always empty. What survives is looked at again, with a narrower bound. Blocks that no
-clause lets through are skipped, and so are four queries whose masks are empty in a block.
+survivors, nearly always empty. What survives is looked at again, with a narrower bound. Blocks that no clause lets
+through are skipped, and so are four queries whose masks are empty in a block.
 """
 
 from __future__ import annotations

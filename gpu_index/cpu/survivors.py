@@ -185,27 +185,14 @@ def finish(found: Survivors, exactly: Exactly, b: int, k: int, ids: np.ndarray, 
 @njit(nogil=True)
 def _keep_best(found: Survivors, exactly: Exactly, b: int, k: int) -> None:
     """Sort settled rows by score descending, then id ascending; keep k and raise the threshold to the last of them."""
+    if found.filled[b] > k:
+        shrink(found, b, k)  # what is left: all that score above the k-th, and its ties
     count = found.filled[b]
-    if count > k:
-        shrink(found, b, k)  # all that scores above the k-th, and its ties
-        count = found.filled[b]
-    slots = found.slot[b, :count].copy()
-    scores = found.low[b, :count].copy()
-    order = np.argsort(-scores)
-    i = 0
-    while i < count:  # within equal scores by id
-        j = i + 1
-        while j < count and scores[order[j]] == scores[order[i]]:
-            j += 1
-        if j > i + 1:
-            level = order[i:j].copy()
-            names = np.empty(j - i, np.int64)
-            for n in range(j - i):
-                names[n] = exactly.ids[slots[level[n]]]
-            by_id = np.argsort(names)
-            for n in range(j - i):
-                order[i + n] = level[by_id[n]]
-        i = j
+    slots, scores = found.slot[b, :count].copy(), found.low[b, :count].copy()
+    ids = np.empty(count, np.int64)
+    for i in range(count):
+        ids[i] = exactly.ids[slots[i]]
+    order = _best_first(scores, ids)
     kept = min(count, k)
     for i in range(kept):
         found.slot[b, i] = slots[order[i]]
@@ -214,6 +201,37 @@ def _keep_best(found: Survivors, exactly: Exactly, b: int, k: int) -> None:
     found.filled[b] = kept
     if kept == k:
         found.threshold[b] = found.low[b, k - 1]
+
+
+@njit(nogil=True)
+def _best_first(scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Positions by score descending, then id ascending: heapsort with the worst on top."""
+    count = len(scores)
+    order = np.arange(count)
+    for parent in range(count // 2 - 1, -1, -1):
+        _sift(scores, ids, order, parent, count)
+    for last in range(count - 1, 0, -1):
+        order[0], order[last] = order[last], order[0]
+        _sift(scores, ids, order, 0, last)
+    return order
+
+
+@njit(nogil=True)
+def _sift(scores: np.ndarray, ids: np.ndarray, order: np.ndarray, parent: int, count: int) -> None:
+    """Let order[parent] sink among the first `count` until none below it is worse."""
+    while 2 * parent + 1 < count:
+        child = 2 * parent + 1
+        if child + 1 < count and _better(scores, ids, order[child], order[child + 1]):
+            child += 1
+        if not _better(scores, ids, order[parent], order[child]):
+            break
+        order[parent], order[child] = order[child], order[parent]
+        parent = child
+
+
+@njit(nogil=True)
+def _better(scores: np.ndarray, ids: np.ndarray, one: int, other: int) -> bool:
+    return scores[one] > scores[other] or (scores[one] == scores[other] and ids[one] < ids[other])
 
 
 @njit(nogil=True)

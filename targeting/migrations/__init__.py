@@ -1,6 +1,6 @@
 """The schema of the store and how it grew: one file per step in `versions/`, applied by `upgrade`.
 
-A new step, from a checkout: write `versions/NNNN_what.py` by hand; a test compares the result with `targeting.store`.
+A new step, from a checkout: write `versions/NNNN_what.py` by hand; a test compares the result with `targeting.tables`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, inspect, text
 from market.errors import ConfigError
 from targeting.database import Database
 from targeting.migrations import head, upgrade
-from targeting.store import Base
+from targeting.tables import Base
 
 
 @pytest.fixture

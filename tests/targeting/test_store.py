@@ -20,7 +20,8 @@ from targeting.campaigns import Bid, Budget, Campaign
 from targeting.database import Database, StoreUnavailableError
 from targeting.keys import make_key
 from targeting.migrations import upgrade
-from targeting.store import ANSWERS_KEPT, Answer, CampaignRow, Revision, Store
+from targeting.store import ANSWERS_KEPT, Answer, Revision, Store
+from targeting.tables import CampaignRow
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)

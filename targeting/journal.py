@@ -1,0 +1,292 @@
+"""The ledger on disk: what was served, what is reserved for it, what its clicks were billed.
+
+    serving    reserve    holds the expected charge of each promoted item, and logs the slate, in one transaction
+    click      settle     lets go of the hold and posts min(price, room under the caps), once a token
+    silence    release    lets go of the hold when no billable click can come any more
+
+posted <= cap is a constraint of the database. The posted total does not depend on the order in which clicks arrive:
+it is min(cap, sum over days of min(day's cap, sum over lanes of the dearest price clicked)). A lane is one seeker,
+one campaign, one local day and one window of serving time: clicks in it are billed together as much as the dearest.
+(Which day gets the last of a total that binds does depend on the order.) Postings are never changed or deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from market.clock import account_day
+from market.errors import ConfigError, NotFoundError
+from targeting.balances import Balances, short_of_money
+from targeting.campaigns import Campaign, serves
+from targeting.database import Database
+from targeting.engine import SlateItem
+from targeting.ledger import KAPPA, reservation
+from targeting.store import campaign_of, job_of
+from targeting.tables import (
+    BalanceRow,
+    CampaignRow,
+    DayBalanceRow,
+    JobRow,
+    PostingRow,
+    QuarantineRow,
+    ReserveRow,
+    SlateRow,
+)
+from targeting.tokens import Token, token_id
+
+_SWEPT = 1_000  # reserves released in one transaction
+
+
+@dataclass(frozen=True)
+class BillingConfig:
+    """grace: how long after a token's expiry its click may still arrive; window: see lanes above."""
+
+    grace: timedelta = timedelta(minutes=10)
+    window: timedelta = timedelta(minutes=30)
+    attribution: timedelta = timedelta(days=90)
+    ahead: timedelta = timedelta(minutes=5)  # how far a sender's clock may run ahead of ours
+    kappa: float = KAPPA
+
+    def __post_init__(self) -> None:
+        for name in ("grace", "ahead"):
+            if getattr(self, name) < timedelta(0):
+                raise ConfigError(f"{name} {getattr(self, name)} is negative; give a span of time")
+        if self.window < timedelta(seconds=1) or self.attribution < timedelta(seconds=1):
+            raise ConfigError("window and attribution are at least one second")
+        if not self.kappa > 0:
+            raise ConfigError(f"kappa {self.kappa}; reserves need a factor above zero")
+
+
+@dataclass(frozen=True)
+class Served:
+    """One slate as it is about to be shown."""
+
+    slate_id: str
+    seeker_id: str | None
+    items: tuple[SlateItem, ...]
+
+    @property
+    def promoted(self) -> list[tuple[str, Token]]:
+        """(token id, token) of the items that cost somebody something."""
+        return [
+            (token_id(item.tracking_token), item.offer)
+            for item in self.items
+            if item.tracking_token is not None and item.offer is not None
+        ]
+
+
+@dataclass(frozen=True)
+class Click:
+    """A valid click, to be billed; a second one of the same token is billed nothing."""
+
+    event_id: str
+    token_id: str
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What a click was billed; code says why it was less than its price (None: it was not)."""
+
+    click: Click
+    campaign_id: str
+    day: str
+    amount_micros: int
+    code: str | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Micros of one campaign. unbilled: prices of clicks minus what was billed, late clicks included."""
+
+    cap: int
+    posted: int
+    reserved: int
+    unbilled: int
+    posted_by_day: Mapping[str, int]
+
+
+class Journal:
+    """The only writer of money. Every method is one transaction, durable when it returns."""
+
+    def __init__(self, database: Database, config: BillingConfig = BillingConfig()) -> None:
+        self._database, self.config = database, config
+
+    def reserve(self, served: Served, now: datetime) -> frozenset[str]:
+        """Hold the expected charges and log the slate; or do nothing and return the campaigns that may not serve.
+
+        A campaign serves when it is active, its job is there, and a reservation fits under both of its caps.
+        """
+        promoted = served.promoted
+        with self._database.writing() as session:
+            self._release_due(session, now)
+            places = {(token.campaign_id, token.day) for _, token in promoted}
+            refused = {campaign_id for campaign_id, _ in places} - _serving(session, places, now)
+            balances = Balances(session, {place for place in places if place[0] not in refused})
+            rows = []
+            for key, token in promoted:
+                place = token.campaign_id, token.day
+                held = min(token.price_micros, int(reservation(token.p_click, token.price_micros, self.config.kappa)))
+                if token.campaign_id in refused or balances.free(place) < max(1, held):
+                    refused.add(token.campaign_id)
+                    continue
+                balances.reserve(place, held)
+                rows.append(self._reserve_row(key, token, served, held))
+            if not refused:
+                balances.save()
+                _log_slate(session, served, now)
+                if rows:
+                    session.execute(insert(ReserveRow), rows)
+        return frozenset(refused)
+
+    def release(self, now: datetime) -> int:
+        """Let go of reserves whose click can not come any more; returns how many (at most 1,000)."""
+        with self._database.writing() as session:
+            return self._release_due(session, now)
+
+    def closed(self, running: Sequence[Campaign], now: datetime) -> frozenset[str]:
+        """Ids of the running campaigns that have nothing left to reserve at `now`, in total or today."""
+        with self._database.reading() as session:
+            due = session.scalar(_due(now).with_only_columns(func.count()))
+        if due:
+            self.release(now)
+        days = {each.campaign_id: account_day(now, each.time_zone).isoformat() for each in running}
+        with self._database.reading() as session:
+            return short_of_money(session, days) if days else frozenset()
+
+    def totals(self, campaign_id: str) -> Totals:
+        """Where the campaign's money is; NotFoundError when there is no such campaign."""
+        days = select(DayBalanceRow).where(DayBalanceRow.campaign_id == campaign_id).order_by(DayBalanceRow.day)
+        clicked = (ReserveRow.campaign_id == campaign_id) & (ReserveRow.state == "clicked")
+        missed = func.coalesce(func.sum(ReserveRow.price_micros - ReserveRow.posted_micros), 0)
+        late = func.coalesce(func.sum(QuarantineRow.price_micros), 0)
+        with self._database.reading() as session:
+            row = session.get(BalanceRow, campaign_id)
+            if row is None:
+                raise NotFoundError(f"no campaign {campaign_id!r}; GET /v1/campaigns lists yours")
+            unbilled = session.execute(select(missed).where(clicked)).scalar_one()
+            unbilled += session.execute(select(late).where(QuarantineRow.campaign_id == campaign_id)).scalar_one()
+            by_day = {day.day: day.posted_micros for day in session.scalars(days)}
+            return Totals(row.cap_micros, row.posted_micros, row.reserved_micros, int(unbilled), by_day)
+
+    def _reserve_row(self, key: str, token: Token, served: Served, held: int) -> dict[str, object]:
+        return {
+            "token_id": key,
+            "slate_id": served.slate_id,
+            "campaign_id": token.campaign_id,
+            "seeker_id": served.seeker_id,
+            "day": token.day,
+            "lane": _lane(token, served.seeker_id, self.config.window),
+            "price_micros": token.price_micros,
+            "held_micros": held,
+            "posted_micros": 0,
+            "state": "open",
+            "release_at": datetime.fromtimestamp(token.expires_at, UTC) + self.config.grace,
+        }
+
+    def _release_due(self, session: Session, now: datetime) -> int:
+        due = session.scalars(_due(now).order_by(ReserveRow.release_at).limit(_SWEPT)).all()
+        if not due:
+            return 0
+        balances = Balances(session, {(row.campaign_id, row.day) for row in due})
+        for row in due:
+            balances.reserve((row.campaign_id, row.day), -row.held_micros)
+        balances.save()
+        gone = [row.token_id for row in due]
+        session.execute(update(ReserveRow).where(ReserveRow.token_id.in_(gone)).values(state="released"))
+        return len(due)
+
+
+def settle(session: Session, clicks: Sequence[Click]) -> list[Charge]:
+    """Bill valid clicks inside the caller's transaction, in order; `record` follows once their events are stored.
+
+    Each token has to have a reserve. A click whose hold was released is billed all the same, as far as caps allow.
+    """
+    if not clicks:
+        return []
+    tokens = {click.token_id for click in clicks}
+    query = select(ReserveRow).where(ReserveRow.token_id.in_(tokens))
+    places = {(row.campaign_id, row.day) for row in session.scalars(query)}
+    balances = Balances(session, places)
+    # Read again now that the balances are locked: another writer may have settled a token in between.
+    reserves = {row.token_id: row for row in session.scalars(query.execution_options(populate_existing=True))}
+    in_lane = _posted_by_lane(session, {row.lane for row in reserves.values() if row.lane is not None})
+    charges = []
+    for click in clicks:
+        row = reserves[click.token_id]
+        place = row.campaign_id, row.day
+        if row.state == "clicked":
+            charges.append(Charge(click, *place, 0, "repeated_click"))
+            continue
+        if row.state == "open":
+            balances.reserve(place, -row.held_micros)
+        before = 0 if row.lane is None else in_lane.get(row.lane, 0)
+        left = max(0, row.price_micros - before)
+        amount = balances.post(place, left)
+        if row.lane is not None:
+            in_lane[row.lane] = before + amount
+        row.state, row.posted_micros = "clicked", amount
+        code = "cap_reached" if amount < left else "same_seeker" if left < row.price_micros else None
+        charges.append(Charge(click, *place, amount, code))
+    balances.save()
+    session.flush()
+    return charges
+
+
+def record(session: Session, charges: Sequence[Charge], now: datetime) -> None:
+    """Add the postings of what was charged; their events are stored already."""
+    rows = [
+        {
+            "event_id": charge.click.event_id,
+            "token_id": charge.click.token_id,
+            "campaign_id": charge.campaign_id,
+            "day": charge.day,
+            "amount_micros": charge.amount_micros,
+            "posted_at": now,
+        }
+        for charge in charges
+        if charge.amount_micros > 0
+    ]
+    if rows:
+        session.execute(insert(PostingRow), rows)
+
+
+def _due(now: datetime) -> Select[tuple[ReserveRow]]:
+    return select(ReserveRow).where(ReserveRow.state == "open", ReserveRow.release_at <= now)
+
+
+def _serving(session: Session, places: set[tuple[str, str]], now: datetime) -> set[str]:
+    """The campaigns of `places` that may be shown now, by the rule that delivery is explained with."""
+    wanted = CampaignRow.campaign_id.in_({campaign_id for campaign_id, _ in places})
+    query = select(CampaignRow, JobRow).join(JobRow, JobRow.job_id == CampaignRow.job_id).where(wanted)
+    return {
+        campaign.campaign_id
+        for campaign, job in session.execute(query)
+        if serves(campaign_of(campaign), None if job.deleted else job_of(job), now)
+    }
+
+
+def _log_slate(session: Session, served: Served, now: datetime) -> None:
+    names = ("job_id", "kind", "position", "score", "campaign_id")
+    items = [{name: getattr(item, name) for name in names} for item in served.items]
+    row = {"slate_id": served.slate_id, "seeker_id": served.seeker_id, "served_at": now, "items": items}
+    session.execute(insert(SlateRow).values(**row))
+
+
+def _posted_by_lane(session: Session, lanes: set[str]) -> dict[str, int]:
+    total = func.sum(ReserveRow.posted_micros)
+    query = select(ReserveRow.lane, total).where(ReserveRow.lane.in_(lanes)).group_by(ReserveRow.lane)
+    return {lane: int(posted) for lane, posted in session.execute(query) if lane is not None}
+
+
+def _lane(token: Token, seeker_id: str | None, window: timedelta) -> str | None:
+    """Hex; None for an unknown seeker, whose clicks have nothing in common. Lies within one day by construction."""
+    if seeker_id is None:
+        return None
+    number = token.issued_at // int(window.total_seconds())
+    return hashlib.sha256(f"{token.campaign_id}\n{seeker_id}\n{token.day}\n{number}".encode()).hexdigest()
