@@ -15,7 +15,7 @@ from hiregraph.settings import load_settings
 from market.errors import ConfigError
 
 OUT = Path("out/bench")
-# Modules bench.NAME with run(data) and show(result), imported when they run; about 40 minutes in all.
+# Modules bench.NAME with run(data) and show(result), imported when they run; about an hour in all.
 TABLES = (
     "graph",
     "ablation",

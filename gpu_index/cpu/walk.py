@@ -1,6 +1,6 @@
 """The walk: only the rows that a clause lets through, for one query.
 
-Where a clause lets through a good part of a block of 64 rows, the whole block is multiplied as it lies, which memory
+Where a clause lets through nearly all of a block of 64 rows, the whole block is multiplied as it lies, which memory
 delivers fastest. Elsewhere set bits become slots in a list, and rows of the list are asked for some way ahead of the 16
 that are multiplied. Cost grows with the matches, so a tighter clause is never dearer.
 """
@@ -21,7 +21,7 @@ LANES = 16  # rows multiplied at a time
 AHEAD = 64  # rows asked for before they are due
 BLOCKS_AHEAD = 3  # likewise, where whole blocks are multiplied
 LIST = 1024  # slots in the list before it is worked off
-WHOLE = 20  # matches of a block from which on all of it is multiplied
+WHOLE = 56  # matches of a block from which on all of it is multiplied
 
 
 @njit(nogil=True)
