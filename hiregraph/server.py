@@ -58,7 +58,7 @@ def build_app(settings: Settings) -> FastAPI:
         log.warning("engine not ready, campaigns work all the same", missing=missing)
     else:
         _first_jobs(store, settings)
-    return create_app(store, engine, SystemClock(), docs=settings.docs)
+    return create_app(store, engine, SystemClock(), docs=settings.docs, secret=token_secret(settings))
 
 
 def open_store(url: str) -> Store:

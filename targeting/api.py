@@ -27,7 +27,10 @@ from targeting.campaign_schemas import AudienceOut, CampaignIn, CampaignOut, Cam
 from targeting.campaigns import Move, check, check_change, moved, new_campaign_id
 from targeting.database import StoreUnavailableError
 from targeting.engine import Engine, NotReadyError
+from targeting.event_schemas import EventIn, EventResults, EventsIn
 from targeting.gate import Gate, Meter
+from targeting.ingestion import Ingestion
+from targeting.journal import BillingConfig, Journal
 from targeting.keys import KeyRing
 from targeting.mirror import Mirror
 from targeting.problems import install, responses
@@ -77,6 +80,15 @@ def slate(me: Platform, here: Here, body: SlateIn) -> Any:
     here.refresh(SEARCH_WAIT_SECONDS)
     slots = body.slots
     return SlateOut.of(here.slate(body.profile(), body.query, body.filters(), slots.organic, slots.promoted))
+
+
+@router.post("/events:batch", response_model=EventResults, response_model_exclude_none=True, tags=["seekers"])
+def put_events(me: Platform, here: Here, body: EventsIn) -> Any:
+    """Take up to 1,000 events, each at most once for ever; sending a batch again is safe."""
+    readable = [event.event() for event in body.events if isinstance(event, EventIn)]
+    results = EventResults.of(body.events, here.ingestion.take(readable, here.clock.now()))
+    here.meter.count_events(item.status for item in results.items)
+    return results
 
 
 @router.post("/jobs:batch", response_model=JobResults, response_model_exclude_unset=True, tags=["jobs"])
@@ -201,9 +213,17 @@ def create_app(
     max_body_bytes: int = MAX_BODY_BYTES,
     docs: bool = True,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
+    secret: bytes | None = None,
+    billing: BillingConfig = BillingConfig(),
 ) -> FastAPI:
-    """The app; starting it fills the engine from the store, stopping it checkpoints and closes the store."""
-    services = Services(store, engine, Mirror(store, engine, clock), clock, entropy, Meter())
+    """The app; starting it fills the engine from the store, stopping it checkpoints and closes the store.
+
+    secret: what the engine signs its tokens with. Without it every token of an event is refused.
+    """
+    journal = Journal(store.database, billing)
+    ingestion = Ingestion(store.database, secret or secrets.token_bytes(32), billing)
+    mirror = Mirror(store, engine, clock, journal)
+    services = Services(store, engine, mirror, journal, ingestion, clock, entropy, Meter())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

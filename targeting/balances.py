@@ -21,6 +21,7 @@ from targeting.ledger import free_micros, postable
 from targeting.tables import BalanceRow, CampaignRow, DayBalanceRow
 
 Place = tuple[str, str]  # campaign id, local day of serving
+_FRESH = {"populate_existing": True}  # one session may move the same balance twice
 
 
 def open_balance(session: Session, campaign: Campaign) -> None:
@@ -51,23 +52,31 @@ class _Account:
     def post(self, micros: int) -> None:
         self.posted, self.more_posted = self.posted + micros, self.more_posted + micros
 
+    @property
+    def moved(self) -> bool:
+        return self.more_posted != 0 or self.more_reserved != 0
+
     def reserve(self, micros: int) -> None:
         self.reserved, self.more_reserved = self.reserved + micros, self.more_reserved + micros
 
 
 class Balances:
-    """The balances of `places`; missing days are opened. Nothing is stored before `save`."""
+    """The balances of `places`. Nothing is stored before `save`, not even a day on which nothing happened yet."""
 
     def __init__(self, session: Session, places: Collection[Place]) -> None:
         self._session = session
-        campaigns, self._days = sorted({campaign_id for campaign_id, _ in places}), {}
+        campaigns = sorted({campaign_id for campaign_id, _ in places})
         # Where many may write, the lock on the campaign's balance makes its other rows safe to read as well.
         totals = select(BalanceRow).where(BalanceRow.campaign_id.in_(campaigns)).order_by(BalanceRow.campaign_id)
-        self._totals = {row.campaign_id: _account(row) for row in session.scalars(totals.with_for_update())}
+        self._totals = {
+            row.campaign_id: _account(row)
+            for row in session.scalars(totals.with_for_update(), execution_options=_FRESH)
+        }
         place = tuple_(DayBalanceRow.campaign_id, DayBalanceRow.day)
-        for day in session.scalars(select(DayBalanceRow).where(place.in_(sorted(places)))):
-            self._days[day.campaign_id, day.day] = _account(day)
-        self._open_days(sorted({each for each in places if each[0] in self._totals} - self._days.keys()))
+        days = session.scalars(select(DayBalanceRow).where(place.in_(sorted(places))), execution_options=_FRESH)
+        self._days = {(row.campaign_id, row.day): _account(row) for row in days}
+        self._new = {each for each in places if each[0] in self._totals} - self._days.keys()
+        self._days |= _unopened(session, self._new)
 
     def free(self, place: Place) -> int:
         """Micros that may still be reserved; negative when reserves exceed the room."""
@@ -92,12 +101,15 @@ class Balances:
         for campaign_id, account in self._totals.items():
             self._move(BalanceRow, BalanceRow.campaign_id == campaign_id, account)
         for (campaign_id, day), account in self._days.items():
+            if (campaign_id, day) in self._new and account.moved:
+                row = {"campaign_id": campaign_id, "day": day, "cap_micros": account.cap}
+                self._session.execute(insert(DayBalanceRow).values(**row, posted_micros=0, reserved_micros=0))
             self._move(DayBalanceRow, and_(DayBalanceRow.campaign_id == campaign_id, DayBalanceRow.day == day), account)
 
     def _move(
         self, table: type[BalanceRow] | type[DayBalanceRow], here: ColumnElement[bool], account: _Account
     ) -> None:
-        if not account.more_posted and not account.more_reserved:
+        if not account.moved:
             return
         posted = table.posted_micros + account.more_posted
         reserved = table.reserved_micros + account.more_reserved
@@ -108,15 +120,14 @@ class Balances:
         if cast(CursorResult[Any], self._session.execute(statement)).rowcount != 1:
             raise StoreUnavailableError("a budget was used up at the same moment; nothing was written, try again")
 
-    def _open_days(self, missing: Collection[Place]) -> None:
-        if not missing:
-            return
-        query = select(CampaignRow).where(CampaignRow.campaign_id.in_({campaign_id for campaign_id, _ in missing}))
-        caps = {row.campaign_id: row.daily_micros or row.total_micros for row in self._session.scalars(query)}
-        for campaign_id, day in missing:
-            account = self._days[campaign_id, day] = _Account(caps[campaign_id], 0, 0)
-            row = {"campaign_id": campaign_id, "day": day, "cap_micros": account.cap}
-            self._session.execute(insert(DayBalanceRow).values(**row, posted_micros=0, reserved_micros=0))
+
+def _unopened(session: Session, places: Collection[Place]) -> dict[Place, _Account]:
+    """Days on which nothing was served yet, with the caps that the campaigns have now."""
+    if not places:
+        return {}
+    query = select(CampaignRow).where(CampaignRow.campaign_id.in_({campaign_id for campaign_id, _ in places}))
+    caps = {row.campaign_id: row.daily_micros or row.total_micros for row in session.scalars(query)}
+    return {place: _Account(caps[place[0]], 0, 0) for place in sorted(places)}
 
 
 def short_of_money(session: Session, days: dict[str, str]) -> frozenset[str]:

@@ -176,7 +176,9 @@ def moved(campaign: Campaign, move: Move, now: datetime) -> Campaign:
     return as_of(replace(current, status=after[move], version=campaign.version + 1), now)
 
 
-def delivery(campaign: Campaign, job: Job | None, now: datetime, engine_missing: str | None = None) -> Delivery:
+def delivery(
+    campaign: Campaign, job: Job | None, now: datetime, engine_missing: str | None = None, out_of_money: bool = False
+) -> Delivery:
     """Does the campaign serve at `now`, and if not, why; engine_missing is what the engine says it lacks."""
     current = as_of(campaign, now)
     if current.status == "draft":
@@ -191,6 +193,9 @@ def delivery(campaign: Campaign, job: Job | None, now: datetime, engine_missing:
     if current.status == "scheduled":
         starts = format_rfc3339(current.starts_at)
         return Delivery("waiting", (Reason("starts_later", f"The campaign starts at {starts}."),))
+    if out_of_money:
+        used_up = "Nothing is left of the budget, in total or today; raise it, or wait for the next day."
+        return Delivery("blocked", (Reason("budget_used_up", used_up),))
     return Delivery("delivering")
 
 

@@ -71,8 +71,9 @@ class Database:
             yield session
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        with _translated(), self.write_lock():
+    def writing(self, wait_seconds: float | None = None) -> Iterator[Session]:
+        """Waits for other writers at most wait_seconds (None: the timeout of this database)."""
+        with _translated(), self.write_lock(wait_seconds):
             with Session(self._writer) as session, session.begin():
                 yield session
             if self.path is not None and _size(self.path.with_name(self.path.name + "-wal")) > WAL_LIMIT_BYTES:
@@ -85,9 +86,9 @@ class Database:
             yield connection
 
     @contextmanager
-    def write_lock(self) -> Iterator[None]:
+    def write_lock(self, wait_seconds: float | None = None) -> Iterator[None]:
         """The lock that writers and checkpoints share; a no-op on databases that look after themselves."""
-        with nullcontext() if self._lock is None else self._lock.held():
+        with nullcontext() if self._lock is None else self._lock.held(wait_seconds):
             yield
 
     def checkpoint(self) -> None:
@@ -129,9 +130,10 @@ class _WriteLock:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        deadline = time.monotonic() + self._timeout_seconds
-        if not self._threads.acquire(timeout=self._timeout_seconds):
+    def held(self, wait_seconds: float | None = None) -> Iterator[None]:
+        timeout_seconds = self._timeout_seconds if wait_seconds is None else wait_seconds
+        deadline = time.monotonic() + timeout_seconds
+        if not self._threads.acquire(timeout=timeout_seconds):
             raise StoreUnavailableError("the database is busy with other writes; try again in a few seconds")
         try:
             self._wait_for_other_processes(deadline)

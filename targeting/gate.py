@@ -7,7 +7,7 @@ before a byte of the body is read, and the limit counts the bytes that arrive, w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -33,6 +33,7 @@ class Meter:
         self.registry = CollectorRegistry()
         labels = ("method", "route", "status")
         self._requests = Counter("hiregraph_requests_total", "Requests answered", labels, registry=self.registry)
+        self._events = Counter("hiregraph_events_total", "Events received", ("status",), registry=self.registry)
         self._seconds = Histogram(
             "hiregraph_request_seconds",
             "Time to answer",
@@ -40,6 +41,11 @@ class Meter:
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
             registry=self.registry,
         )
+
+    def count_events(self, statuses: Iterable[str]) -> None:
+        """Events by what became of them: accepted, duplicate, conflict, quarantined, rejected."""
+        for status in statuses:
+            self._events.labels(status).inc()
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         template = getattr(scope.get("route"), "path", None)

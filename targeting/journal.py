@@ -45,13 +45,18 @@ _SWEPT = 1_000  # reserves released in one transaction
 
 @dataclass(frozen=True)
 class BillingConfig:
-    """grace: how long after a token's expiry its click may still arrive; window: see lanes above."""
+    """grace: how long after a token's expiry its click may still arrive; window: see lanes above.
+
+    attribution: for how long events are taken and a token's applications and hires credited to its campaign;
+    serving_wait_seconds: how long a slate waits for other writers before it goes out without promoted items.
+    """
 
     grace: timedelta = timedelta(minutes=10)
     window: timedelta = timedelta(minutes=30)
     attribution: timedelta = timedelta(days=90)
     ahead: timedelta = timedelta(minutes=5)  # how far a sender's clock may run ahead of ours
     kappa: float = KAPPA
+    serving_wait_seconds: float = 0.25
 
     def __post_init__(self) -> None:
         for name in ("grace", "ahead"):
@@ -61,6 +66,8 @@ class BillingConfig:
             raise ConfigError("window and attribution are at least one second")
         if not self.kappa > 0:
             raise ConfigError(f"kappa {self.kappa}; reserves need a factor above zero")
+        if not self.serving_wait_seconds >= 0:
+            raise ConfigError(f"serving_wait_seconds {self.serving_wait_seconds}; give zero or more")
 
 
 @dataclass(frozen=True)
@@ -120,20 +127,25 @@ class Journal:
     def reserve(self, served: Served, now: datetime) -> frozenset[str]:
         """Hold the expected charges and log the slate; or do nothing and return the campaigns that may not serve.
 
-        A campaign serves when it is active, its job is there, and a reservation fits under both of its caps.
+        A campaign serves when it is active, its job is there, and a reservation fits under both of its caps. A token
+        that was served before is held and billed only once.
         """
         promoted = served.promoted
-        with self._database.writing() as session:
+        with self._database.writing(self.config.serving_wait_seconds) as session:
             self._release_due(session, now)
             places = {(token.campaign_id, token.day) for _, token in promoted}
             refused = {campaign_id for campaign_id, _ in places} - _serving(session, places, now)
             balances = Balances(session, {place for place in places if place[0] not in refused})
             rows = []
+            before = ReserveRow.token_id.in_({key for key, _ in promoted})
+            again = set(session.scalars(select(ReserveRow.token_id).where(before)))
             for key, token in promoted:
                 place = token.campaign_id, token.day
                 held = min(token.price_micros, int(reservation(token.p_click, token.price_micros, self.config.kappa)))
                 if token.campaign_id in refused or balances.free(place) < max(1, held):
                     refused.add(token.campaign_id)
+                    continue
+                if key in again:
                     continue
                 balances.reserve(place, held)
                 rows.append(self._reserve_row(key, token, served, held))
@@ -169,10 +181,10 @@ class Journal:
             row = session.get(BalanceRow, campaign_id)
             if row is None:
                 raise NotFoundError(f"no campaign {campaign_id!r}; GET /v1/campaigns lists yours")
-            unbilled = session.execute(select(missed).where(clicked)).scalar_one()
-            unbilled += session.execute(select(late).where(QuarantineRow.campaign_id == campaign_id)).scalar_one()
+            sums = select(missed).where(clicked), select(late).where(QuarantineRow.campaign_id == campaign_id)
+            unbilled = sum(int(session.execute(query).scalar_one() or 0) for query in sums)
             by_day = {day.day: day.posted_micros for day in session.scalars(days)}
-            return Totals(row.cap_micros, row.posted_micros, row.reserved_micros, int(unbilled), by_day)
+            return Totals(row.cap_micros, row.posted_micros, row.reserved_micros, unbilled, by_day)
 
     def _reserve_row(self, key: str, token: Token, served: Served, held: int) -> dict[str, object]:
         return {
@@ -256,7 +268,7 @@ def record(session: Session, charges: Sequence[Charge], now: datetime) -> None:
         session.execute(insert(PostingRow), rows)
 
 
-def _due(now: datetime) -> Select[tuple[ReserveRow]]:
+def _due(now: datetime) -> Select[ReserveRow]:
     return select(ReserveRow).where(ReserveRow.state == "open", ReserveRow.release_at <= now)
 
 

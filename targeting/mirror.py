@@ -1,7 +1,8 @@
 """Keeps an engine equal to the store, which is the truth.
 
 Every worker process has an engine of its own. `catch_up` before each search makes what any worker wrote visible to
-all of them; it costs one small SELECT when nothing is new. The clock counts too: campaigns start and end, jobs expire.
+all of them; it costs one small SELECT when nothing is new. The clock counts too: campaigns start and end, jobs expire,
+and once a second campaigns without money leave the engine and those with money again come back.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from market.clock import Clock
 from market.records import Job
-from targeting.campaigns import next_change, serves
+from targeting.campaigns import Campaign, next_change, serves
 from targeting.engine import Engine
+from targeting.journal import Journal
 from targeting.store import Revision, Store
 
 log = structlog.get_logger()
+
+MONEY_LOOK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,21 @@ class Refusal:
 class Mirror:
     """The only writer of the engine: jobs go through it, campaigns and other processes' jobs are carried over."""
 
-    def __init__(self, store: Store, engine: Engine, clock: Clock) -> None:
-        self._store, self._engine, self._clock = store, engine, clock
+    def __init__(self, store: Store, engine: Engine, clock: Clock, journal: Journal) -> None:
+        self._store, self._engine, self._clock, self._journal = store, engine, clock, journal
         self._lock = threading.Lock()
         self._seen = Revision(jobs=0, campaigns=-1)
         self._looked_at: datetime | None = None
         self._wake_at: datetime | None = None  # when time alone changes what may be shown
         self._promoted: frozenset[str] = frozenset()  # job ids of running campaigns
+        self._serving: list[Campaign] = []  # what may be shown, if it has money
+        self._closed: frozenset[str] = frozenset()  # campaigns without money
+        self._look_at_money: datetime | None = None
 
     def catch_up(self, wait_seconds: float = -1) -> None:
         """Bring the engine up to the store and the clock; give up after wait_seconds behind a writer (-1: never)."""
-        if not self._stale(self._store.revision()) or not self._lock.acquire(timeout=wait_seconds):
+        revision = self._store.revision()
+        if not (self._stale(revision) or self._money_due()) or not self._lock.acquire(timeout=wait_seconds):
             return
         try:
             revision = self._store.revision()
@@ -51,6 +59,18 @@ class Mirror:
                 self._take_jobs(revision)
                 self._take_campaigns()
                 self._seen = revision
+            elif self._money_due():
+                self._take_money()
+        finally:
+            self._lock.release()
+
+    def close(self, campaign_ids: frozenset[str]) -> None:
+        """Take campaigns off the engine until the next look at their money; at once or, behind a writer, not at all."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if not campaign_ids <= self._closed:
+                self._show(self._closed | campaign_ids)
         finally:
             self._lock.release()
 
@@ -119,9 +139,25 @@ class Mirror:
         running = self._store.running_campaigns(now)
         self._promoted = frozenset(campaign.job_id for campaign in running)
         jobs = {job_id: None if gone else job for job_id, (job, gone) in self._store.jobs_by_id(self._promoted).items()}
-        self._engine.set_campaigns([campaign for campaign in running if serves(campaign, jobs[campaign.job_id], now)])
+        self._serving = [campaign for campaign in running if serves(campaign, jobs[campaign.job_id], now)]
+        self._show(self._journal.closed(self._serving, now))
+        self._look_at_money = now + MONEY_LOOK
         changes = [next_change(campaign, now) for campaign in running]
         self._wake_at = _earliest(*changes, self._store.next_job_expiry(now), after=now)
+
+    def _money_due(self) -> bool:
+        return self._look_at_money is not None and self._clock.now() >= self._look_at_money
+
+    def _take_money(self) -> None:
+        now = self._clock.now()
+        closed = self._journal.closed(self._serving, now)
+        self._look_at_money = now + MONEY_LOOK
+        if closed != self._closed:
+            self._show(closed)
+
+    def _show(self, closed: frozenset[str]) -> None:
+        self._engine.set_campaigns([campaign for campaign in self._serving if campaign.campaign_id not in closed])
+        self._closed = closed
 
     def _restore(self, written: Sequence[Job], before: Mapping[str, Job]) -> None:
         self._engine.upsert_jobs([before[job.job_id] for job in written if job.job_id in before])

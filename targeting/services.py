@@ -17,6 +17,8 @@ from targeting.campaign_schemas import CampaignOut
 from targeting.campaigns import Campaign, as_of, delivery
 from targeting.engine import Engine, NotReadyError, SlateItem
 from targeting.gate import Meter
+from targeting.ingestion import Ingestion
+from targeting.journal import Journal, Served
 from targeting.keys import Principal, Role
 from targeting.mirror import Mirror
 from targeting.problems import IdempotencyError, PreconditionError
@@ -24,6 +26,8 @@ from targeting.schemas import ID_PATTERN
 from targeting.store import Answer, Store
 
 log = structlog.get_logger()
+
+SERVING_TRIES = 3  # a slate with a campaign that may not serve is made again without it
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Services:
     store: Store
     engine: Engine
     mirror: Mirror
+    journal: Journal
+    ingestion: Ingestion
     clock: Clock
     entropy: Callable[[int], bytes]
     meter: Meter
@@ -54,19 +60,33 @@ class Services:
         """How campaigns look from outside right now."""
         jobs = self.store.jobs_by_id({campaign.job_id for campaign in campaigns})
         now, missing = self.clock.now(), self.engine.ready()
+        closed = self.journal.closed(campaigns, now)
 
         def view(campaign: Campaign) -> CampaignOut:
             job, deleted = jobs[campaign.job_id]
-            return CampaignOut.of(as_of(campaign, now), delivery(campaign, None if deleted else job, now, missing))
+            spent = campaign.campaign_id in closed
+            return CampaignOut.of(
+                as_of(campaign, now), delivery(campaign, None if deleted else job, now, missing, spent)
+            )
 
         return [view(campaign) for campaign in campaigns]
 
     def slate(
         self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
     ) -> list[SlateItem]:
-        """The engine's slate; organic jobs alone when the promoted part fails."""
+        """The engine's slate, what it costs reserved; organic jobs alone when the promoted part fails."""
         try:
-            return self.engine.slate(seeker, query, filters, organic, promoted)
+            for _ in range(SERVING_TRIES):
+                items = self.engine.slate(seeker, query, filters, organic, promoted)
+                if not any(item.kind == "promoted" for item in items):
+                    return items
+                if any(item.kind == "promoted" and item.offer is None for item in items):
+                    break  # nothing could be billed for it
+                slate = Served(f"sla_{self.entropy(12).hex()}", seeker.seeker_id, tuple(items))
+                refused = self.journal.reserve(slate, self.clock.now())
+                if not refused:
+                    return items
+                self.mirror.close(refused)
         except NotReadyError:
             raise
         except Exception as error:

@@ -1,13 +1,16 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
 
 from market.errors import ConfigError
 from targeting.database import Database
-from targeting.migrations import head, upgrade
+from targeting.journal import Journal
+from targeting.migrations import _config, head, upgrade
+from targeting.store import Store
 from targeting.tables import Base
 
 
@@ -51,3 +54,24 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(database: Database) -> 
     with pytest.raises(Exception, match="revisions"):
         upgrade(database)
     assert inspect(database.engine).get_table_names() == ["revisions"]
+
+
+def test_a_database_of_the_first_version_keeps_its_campaigns_and_gets_their_balances(database: Database) -> None:
+    with database.changing_schema() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text("INSERT INTO jobs VALUES ('j1', 'acme', 't', 'c', 'd', 'g', NULL, '[]', NULL, 0, NULL, NULL, 1, 0)")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO campaigns VALUES ('cmp_1', 'acme', 'j1', 'n', 'EUR', 700, 50, 'auto', NULL, 'hires', "
+                "'2026-03-01 12:00:00.000000', NULL, 'UTC', 'even', 'active', 1, '2026-03-01 12:00:00.000000')"
+            )
+        )
+    assert upgrade(database) == ("0001", head())
+    campaign = Store(database).campaign("cmp_1", "acme")
+    assert (campaign.budget.total.amount_micros, campaign.status) == (700, "active")
+    totals = Journal(database).totals("cmp_1")
+    assert (totals.cap, totals.posted, totals.reserved) == (700, 0, 0)

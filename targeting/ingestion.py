@@ -1,0 +1,277 @@
+"""Events that come in: each is accepted once for ever, put into quarantine, or refused; valid clicks are billed.
+
+    accepted     stored; a click of a promoted item is billed by its token, at most once
+    duplicate    the same id with the same content was accepted before; answered as then, nothing is done
+    conflict     the same id came before with another content; nothing is done
+    quarantined  well-formed but late or unknown; kept, never billed, judged again when it is sent again
+    rejected     malformed, or its token was not signed here or belongs to something else
+
+Sending a batch again is always safe. A token bounds billing by its own life; everything else it belongs to, an
+application for example, is taken and attributed for `BillingConfig.attribution`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from market.clock import format_rfc3339
+from market.errors import AuthError
+from market.money import Money
+from targeting.database import Database
+from targeting.journal import BillingConfig, Charge, Click, record, settle
+from targeting.tables import EventRow, JobRow, QuarantineRow, ReserveRow
+from targeting.tokens import Token, token_id, verify
+
+EventType = Literal["impression", "click", "apply_start", "apply_complete", "dismiss", "save", "hire"]
+EventStatus = Literal["accepted", "duplicate", "conflict", "quarantined", "rejected"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Event:
+    """What somebody did; occurred_at aware, in UTC. Without a token it names seeker and job itself."""
+
+    event_id: str
+    type: EventType
+    occurred_at: datetime
+    tracking_token: str | None = None
+    seeker_id: str | None = None
+    job_id: str | None = None
+    request_id: str | None = None
+    position: int | None = None
+    reason: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """Everything but the id, as JSON has it; two spellings of one moment are the same content."""
+        fields = {name: value for name, value in asdict(self).items() if value is not None and name != "event_id"}
+        return {**fields, "occurred_at": format_rfc3339(self.occurred_at)}
+
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one event. billed: of a promoted click, what it cost (0 when nothing)."""
+
+    event_id: str
+    status: EventStatus
+    code: str | None = None
+    billed: Money | None = None
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """An event whose token, if it has one, was signed here."""
+
+    event: Event
+    digest: str
+    token: Token | None
+    token_id: str | None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the store knows of a batch: events accepted or held back before, served tokens, jobs."""
+
+    accepted: Mapping[str, tuple[str, Outcome]]  # event id -> digest, how it was answered
+    held_back: Mapping[str, str]  # event id -> digest
+    seekers: Mapping[str, str | None]  # token id -> seeker it was served to
+    jobs: frozenset[str]
+
+
+class Ingestion:
+    """Takes batches of events; when `take` returns they are durable and billed."""
+
+    def __init__(self, database: Database, secret: bytes, config: BillingConfig = BillingConfig()) -> None:
+        self._database, self._secret, self._config = database, secret, config
+
+    def take(self, events: Sequence[Event], now: datetime) -> list[Outcome]:
+        """One outcome per event, in order; within a batch the first event of an id counts."""
+        outcomes: list[Outcome | None] = [None] * len(events)
+        signed: dict[int, _Signed] = {}
+        for at, event in enumerate(events):
+            try:
+                signed[at] = self._read(event)
+            except AuthError:
+                outcomes[at] = Outcome(event.event_id, "rejected", "bad_token")
+        with self._database.writing() as session:
+            known = _known(session, list(signed.values()))
+            fresh: dict[str, tuple[int, _Signed]] = {}
+            for at, each in signed.items():
+                verdict = self._judged(each, known, now)
+                earlier = fresh.get(each.event.event_id)
+                if earlier is not None and verdict.status in ("accepted", "quarantined"):
+                    same = earlier[1].digest == each.digest
+                    verdict = replace(verdict, status="duplicate" if same else "conflict", code=None)
+                elif verdict.status in ("accepted", "quarantined"):
+                    fresh[each.event.event_id] = at, each
+                outcomes[at] = verdict
+            taken = [(each, outcomes[at]) for at, each in fresh.values()]
+            accepted = [each for each, verdict in taken if verdict is not None and verdict.status == "accepted"]
+            charges = self._store(session, accepted, known, now)
+            held = [(each, v) for each, v in taken if v is not None and v.status == "quarantined"]
+            _hold_back(session, held, known, now)
+        for event_id, (money, charge) in charges.items():
+            at = fresh[event_id][0]
+            outcomes[at] = Outcome(event_id, "accepted", charge.code, money)
+        found = [outcome for outcome in outcomes if outcome is not None]
+        if conflicts := sum(outcome.status == "conflict" for outcome in found):
+            log.warning("events with a known id and another content", conflicts=conflicts)
+        return found
+
+    def _read(self, event: Event) -> _Signed:
+        if event.tracking_token is None:
+            return _Signed(event, event.digest(), None, None)
+        token = verify(event.tracking_token, self._secret)
+        return _Signed(event, event.digest(), token, token_id(event.tracking_token))
+
+    def _judged(self, signed: _Signed, known: _Known, now: datetime) -> Outcome:
+        event_id = signed.event.event_id
+        if event_id in known.accepted:
+            digest, answered = known.accepted[event_id]
+            return answered if digest == signed.digest else Outcome(event_id, "conflict")
+        if known.held_back.get(event_id, signed.digest) != signed.digest:
+            return Outcome(event_id, "conflict")
+        if _names_another(signed, known):
+            return Outcome(event_id, "rejected", "token_mismatch")
+        why = self._why_not(signed, known, now)
+        if why is not None:
+            return Outcome(event_id, "quarantined", why)
+        return Outcome(event_id, "accepted")
+
+    def _why_not(self, signed: _Signed, known: _Known, now: datetime) -> str | None:
+        """Why a well-formed event can not be taken now (None: it can)."""
+        event, token, config = signed.event, signed.token, self._config
+        if event.occurred_at > now + config.ahead:
+            return "in_the_future"
+        if event.occurred_at < now - config.attribution:
+            return "late"
+        if token is None:
+            return None if event.job_id in known.jobs else "unknown_job"
+        if signed.token_id not in known.seekers:
+            return "unknown_token"
+        issued, expires = (datetime.fromtimestamp(at, UTC) for at in (token.issued_at, token.expires_at))
+        if event.occurred_at < issued - config.ahead:
+            return "before_serving"
+        if event.type == "click" and (event.occurred_at >= expires or now >= expires + config.grace):
+            return "late"
+        if event.type != "hire" and now >= issued + config.attribution:
+            return "late"
+        return None
+
+    def _store(
+        self, session: Session, accepted: Sequence[_Signed], known: _Known, now: datetime
+    ) -> dict[str, tuple[Money, Charge]]:
+        """Bill the clicks, store the events, add the postings; {event id: (billed, charge)} of the clicks."""
+        currency: dict[str, str] = {}
+        clicks = []
+        for each in accepted:
+            if each.token is not None and each.token_id is not None and each.event.type == "click":
+                currency[each.event.event_id] = each.token.currency
+                clicks.append(Click(each.event.event_id, each.token_id))
+        charges = settle(session, clicks)
+        billed = {
+            charge.click.event_id: (Money(charge.amount_micros, currency[charge.click.event_id]), charge)
+            for charge in charges
+        }
+        rows = [self._row(each, known, billed.get(each.event.event_id), now) for each in accepted]
+        if rows:
+            session.execute(insert(EventRow), rows)
+        record(session, charges, now)
+        again = [each.event.event_id for each in accepted if each.event.event_id in known.held_back]
+        if again:
+            session.execute(delete(QuarantineRow).where(QuarantineRow.event_id.in_(again)))
+        return billed
+
+    def _row(
+        self, signed: _Signed, known: _Known, billed: tuple[Money, Charge] | None, now: datetime
+    ) -> dict[str, object]:
+        event, token = signed.event, signed.token
+        served_to = None if signed.token_id is None else known.seekers[signed.token_id]
+        row: dict[str, object] = {
+            "event_id": event.event_id,
+            "digest": signed.digest,
+            "type": event.type,
+            "occurred_at": event.occurred_at,
+            "received_at": now,
+            "seeker_id": event.seeker_id if served_to is None else served_to,
+            "job_id": event.job_id if token is None else token.job_id,
+            "request_id": event.request_id,
+            "position": event.position if token is None else token.position,
+            "reason": event.reason,
+            "token_id": signed.token_id,
+            "campaign_id": None if token is None or self._too_late_to_attribute(token, now) else token.campaign_id,
+            "billed_micros": None if billed is None else billed[0].amount_micros,
+            "currency": None if billed is None else billed[0].currency,
+            "code": None if billed is None else billed[1].code,
+        }
+        return row
+
+    def _too_late_to_attribute(self, token: Token, now: datetime) -> bool:
+        return now >= datetime.fromtimestamp(token.issued_at, UTC) + self._config.attribution
+
+
+def _names_another(signed: _Signed, known: _Known) -> bool:
+    """Does the event name a job or a seeker that its token was not served for?"""
+    event, token = signed.event, signed.token
+    if token is None or signed.token_id is None:
+        return False
+    served_to = known.seekers.get(signed.token_id)
+    other_seeker = event.seeker_id is not None and served_to is not None and event.seeker_id != served_to
+    return other_seeker or (event.job_id is not None and event.job_id != token.job_id)
+
+
+def _known(session: Session, signed: Sequence[_Signed]) -> _Known:
+    event_ids = {each.event.event_id for each in signed}
+    tokens = {each.token_id for each in signed if each.token_id is not None}
+    jobs = {each.event.job_id for each in signed if each.token is None}
+    accepted = {
+        row.event_id: (row.digest, _answered(row))
+        for row in session.scalars(select(EventRow).where(EventRow.event_id.in_(event_ids)))
+    }
+    held = select(QuarantineRow.event_id, QuarantineRow.digest).where(QuarantineRow.event_id.in_(event_ids))
+    served = select(ReserveRow.token_id, ReserveRow.seeker_id).where(ReserveRow.token_id.in_(tokens))
+    found = session.scalars(select(JobRow.job_id).where(JobRow.job_id.in_(jobs)))
+    return _Known(
+        accepted,
+        {event_id: digest for event_id, digest in session.execute(held)},
+        {key: seeker_id for key, seeker_id in session.execute(served)},
+        frozenset(found),
+    )
+
+
+def _answered(row: EventRow) -> Outcome:
+    billed = None if row.billed_micros is None or row.currency is None else Money(row.billed_micros, row.currency)
+    return Outcome(row.event_id, "duplicate", row.code, billed)
+
+
+def _hold_back(session: Session, held: Sequence[tuple[_Signed, Outcome]], known: _Known, now: datetime) -> None:
+    rows = []
+    for each, outcome in held:
+        if each.event.event_id in known.held_back:
+            continue
+        missed = each.token if outcome.code == "late" and each.event.type == "click" else None
+        rows.append(
+            {
+                "event_id": each.event.event_id,
+                "digest": each.digest,
+                "code": outcome.code,
+                "received_at": now,
+                "campaign_id": None if missed is None else missed.campaign_id,
+                "price_micros": None if missed is None else missed.price_micros,
+                "payload": each.event.content(),
+            }
+        )
+    if rows:
+        session.execute(insert(QuarantineRow), rows)
