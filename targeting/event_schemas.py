@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Self
 
-from pydantic import (
-    Field,
-    StrictInt,
-    StringConstraints,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, StrictInt, StringConstraints, model_validator
 
 from targeting.campaign_schemas import MoneyOut
 from targeting.ingestion import Event, EventStatus, EventType, Outcome
-from targeting.problems import said
-from targeting.schemas import MAX_K, Id, Line, Model, Time
+from targeting.schemas import MAX_K, Id, Line, Model, Time, or_why
 
 MAX_EVENTS = 1_000
 
@@ -58,24 +49,10 @@ class MalformedEvent(Model):
     detail: str
 
 
-def _event_or_why(value: object, read: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return read(value)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        if any(each["type"] == "extra_forbidden" for each in found):
-            raise
-        event_id = value.get("event_id") if isinstance(value, dict) else None
-        readable = isinstance(event_id, str) and event_id.isascii() and len(event_id) <= 128
-        where = ".".join(str(step) for step in found[0]["loc"])
-        detail = f"{where}: {said(found[0])}".lstrip(": ")[:300]
-        return MalformedEvent(event_id=event_id if readable else None, detail=detail)
-
-
 class EventsIn(Model):
     """An unknown field refuses the whole batch; a wrong value refuses its event only."""
 
-    events: Annotated[tuple[Annotated[EventIn, WrapValidator(_event_or_why)], ...], Field(max_length=MAX_EVENTS)]
+    events: Annotated[tuple[Annotated[EventIn, or_why("event_id", MalformedEvent)], ...], Field(max_length=MAX_EVENTS)]
 
 
 class EventResult(Model):

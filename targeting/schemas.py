@@ -95,24 +95,32 @@ class MalformedJob(Model):
     detail: str
 
 
-def _item_or_why(value: object, read: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return read(value)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        if any(each["type"] == "extra_forbidden" for each in found):
-            raise
-        job_id = value.get("job_id") if isinstance(value, dict) else None
-        readable = isinstance(job_id, str) and job_id.isascii() and len(job_id) <= 128
-        where = ".".join(str(step) for step in found[0]["loc"])
-        detail = f"{where}: {said(found[0])}".lstrip(": ")[:300]
-        return MalformedJob(job_id=job_id if readable else None, detail=detail)
+def or_why(key: str, malformed: type[Model]) -> WrapValidator:
+    """An item of a batch, or why it could not be read: `malformed` with its id under `key`, None if that is unreadable.
+
+    An unknown field still refuses the whole batch.
+    """
+
+    def item_or_why(value: object, read: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return read(value)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            if any(each["type"] == "extra_forbidden" for each in found):
+                raise
+            name = value.get(key) if isinstance(value, dict) else None
+            readable = isinstance(name, str) and name.isascii() and len(name) <= 128
+            where = ".".join(str(step) for step in found[0]["loc"])
+            detail = f"{where}: {said(found[0])}".lstrip(": ")[:300]
+            return malformed(**{key: name if readable else None, "detail": detail})
+
+    return WrapValidator(item_or_why)
 
 
 class JobsIn(Model):
     """An unknown field refuses the whole batch; a wrong value refuses its job only."""
 
-    jobs: Annotated[tuple[Annotated[JobIn, WrapValidator(_item_or_why)], ...], Field(max_length=MAX_JOBS)]
+    jobs: Annotated[tuple[Annotated[JobIn, or_why("job_id", MalformedJob)], ...], Field(max_length=MAX_JOBS)]
 
 
 class JobResult(Model):

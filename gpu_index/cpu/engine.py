@@ -2,7 +2,8 @@
 
     clauses -> bitmaps and counts -> plan -> shared scan or walk -> survivors -> exact scores -> k best
 
-Per batch the bitmaps cost B N / 8 bytes of scratch, the survivors B (2 k + 128) rows; nothing else grows.
+Per batch the bitmaps of clauses cost B N / 8 bytes of scratch, those of rare boosted terms up to SCRATCH_BYTES, the
+survivors B (2 k + 128) rows; nothing else grows.
 """
 
 from __future__ import annotations

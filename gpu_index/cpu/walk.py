@@ -83,10 +83,7 @@ def walk(
             largest_norm, largest_rest = max(largest_norm, norms[w]), max(largest_rest, rests[w])
             if filled < LIST:
                 continue
-        for place in range(filled, filled + AHEAD):
-            slots[place] = (
-                0  # rows that the last 16 may multiply and that are asked for; their scores are not looked at
-            )
+        slots[filled : filled + AHEAD] = 0  # the last 16 may hold these; their scores are not looked at
         error = _error(constants, largest_norm, largest_rest, norm, size, lost)
         for place in range(min(AHEAD, filled)):
             for offset in range(0, line, VECTOR_BYTES):
