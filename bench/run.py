@@ -15,7 +15,7 @@ from hiregraph.settings import load_settings
 from market.errors import ConfigError
 
 OUT = Path("out/bench")
-# Modules bench.NAME with run(data) and show(result), imported when they run; about an hour in all.
+# Modules bench.NAME with run(data) and show(result), imported when they run; two or three hours in all.
 TABLES = (
     "graph",
     "ablation",
@@ -34,6 +34,13 @@ TABLES = (
     "index_memory",
     "index_boosts",
     "index_growth",
+    "organic_text",
+    "organic_curriculum",
+    "organic_activity",
+    "organic_activity_mechanics",
+    "organic_engagement",
+    "organic_rules",
+    "organic_requests",
 )
 
 

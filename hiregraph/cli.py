@@ -7,7 +7,17 @@ import traceback
 
 import typer
 
-from hiregraph import data_commands, graph_commands, market_commands, serving_commands
+from hiregraph import (
+    data_commands,
+    graph_commands,
+    market_commands,
+    recommend_command,
+    serving_commands,
+    text_fit_commands,
+)
+from hiregraph.activity_command import activity_app
+from hiregraph.organic_commands import organic_app
+from hiregraph.rules_command import rules_app
 from hiregraph.text_commands import text_app
 from market.errors import UserError
 
@@ -28,7 +38,13 @@ app.command("serve")(serving_commands.serve)
 app.command("bench")(market_commands.bench)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(graph_commands.app, name="graph")
+text_app.command("fit")(text_fit_commands.fit)
+text_app.command("distill")(text_fit_commands.distill)
 app.add_typer(text_app, name="text")
+organic_app.command("recommend")(recommend_command.recommend)
+organic_app.add_typer(activity_app, name="activity")
+organic_app.add_typer(rules_app, name="rules")
+app.add_typer(organic_app, name="organic")
 app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
 

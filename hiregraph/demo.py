@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hiregraph.pipeline import Prepared, StageTimes, input_digests, peak_mib, prepare
+from hiregraph.pipeline import Prepared, StageTimes, fit_request_student, input_digests, peak_mib, prepare
 from sim.experiment import ExperimentConfig, describe, run_experiment
 from sim.page import write_page
 from sim.report import build_report
 from sim.stage import inventory_jobs
 from sim.world import WorldConfig
 from targeting.learned import SITE_TRAIN, LearnedConfig
-from targeting.marketplace import save_vacancies
+from targeting.marketplace import STUDENT, save_vacancies
 
 STEPS = ("world", "logs", "learning", "index", "markets", "report")
 
@@ -55,6 +55,7 @@ def run_demo(
                 console.print(f"  {text}", highlight=False)
 
         prepared = prepare(config.world, config.learn, data, cache, times, note)
+        student = fit_request_student(prepared.stage.world, cache, times, note)
 
         def played(what: str, done: int, total: int) -> None:
             progress.update(task, description=f"playing markets: {what}", completed=30 + 65 * done / total)
@@ -78,7 +79,7 @@ def run_demo(
             report = build_report(results, described, config.world.seed, {})
             out.mkdir(parents=True, exist_ok=True)
             write_page(out / "report.html", report, prepared.stage, results)
-            _keep_artefacts(prepared, out / "artefacts")
+            _keep_artefacts(prepared, student, out / "artefacts")
         report["seconds"] = dict(times.seconds)
         (out / "report.json").write_text(json.dumps(report, indent=1, default=float) + "\n")
         progress.update(task, description="done", completed=100)
@@ -92,12 +93,13 @@ def _mapping(prepared: Prepared) -> dict[str, float]:
     return {how: round(share, 3) for how, share in world.facts.mapping_shares(observed).items()}
 
 
-def _keep_artefacts(prepared: Prepared, target: Path) -> None:
+def _keep_artefacts(prepared: Prepared, student: Path, target: Path) -> None:
     """What `hiregraph serve` loads: everything learned, and the window's vacancies to search in."""
     target.mkdir(parents=True, exist_ok=True)
-    for part in ("model", "links", "rates"):
+    parts = {part: prepared.learned / part for part in ("model", "links", "rates")}
+    for part, source in (parts | {STUDENT: student}).items():
         shutil.rmtree(target / part, ignore_errors=True)
-        shutil.copytree(prepared.learned / part, target / part)
+        shutil.copytree(source, target / part)
     save_vacancies(inventory_jobs(prepared.stage.world), target / "jobs")
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 import structlog
 
 from graph.model import HireModel
-from market.artefacts import digest_of, digest_of_tree, sha256_of
+from market.artefacts import MANIFEST, digest_of, digest_of_tree, sha256_of
 from market.errors import ConfigError
 from market.tables import read_tables, write_tables
 from market.text import TextEncoder
+from organic.language.student import StudentConfig, fit_student
 from sim.behaviour import Behaviour, read_behaviour
 from sim.logs import LoggingConfig, write_logs
-from sim.stage import Stage, build_stage
+from sim.stage import Stage, build_stage, inventory_jobs
 from sim.world import World, WorldConfig, build_world
 from targeting.learned import Learned, LearnedConfig, as_placebo, fit_learned, fit_permuted, save_hires
 
@@ -113,6 +114,29 @@ def prepare(
         note("encoding and indexing vacancies")
         stage = build_stage(world, learned, encoder, permuted)
     return Prepared(stage, logs, learned_folder / "learned", hires)
+
+
+def fit_request_student(world: World, cache: Path, times: StageTimes, note: Note = lambda _: None) -> Path:
+    """The folder of a student of the text encoder that reads requests; it knows the words of this world's vacancies."""
+    encoder = TextEncoder(cache_dir=cache / "text")
+    texts = _texts(world)
+    target = cache / "stages" / digest_of(encoder.identity, texts, source_digest())[:16] / "student"
+    with times.measure("student"):
+        if (target / MANIFEST).is_file():
+            times.reused.add("student")
+            return target
+        note("fitting a fast reader of requests")
+        config = StudentConfig()
+        student, metrics = fit_student(texts, encoder, config)
+        student.save(target, config, {"teacher": encoder.identity}, metrics)
+    return target
+
+
+def _texts(world: World) -> list[str]:
+    """Titles and descriptions of the vacancies, and titles of the occupations people hold; sorted, without repeats."""
+    titles = {title for of_occupation in world.facts.titles for title in of_occupation}
+    jobs = inventory_jobs(world)
+    return sorted(titles | {job.title for job in jobs} | {job.description for job in jobs if job.description.strip()})
 
 
 def _logs(world: World, folder: Path, times: StageTimes, note: Note) -> Path:

@@ -15,10 +15,12 @@ from rich.progress import Progress
 from market.errors import UserError
 from market.ranking import evaluate_run, read_qrels, read_run, write_run
 from market.text import TextEncoder
-from organic.text_rank import NamedTexts, rank_texts, read_named_texts
+from organic.language.student import StaticEncoder, is_student
+from organic.language.text_rank import NamedTexts, rank_texts, read_named_texts
 
-text_app = typer.Typer(help="Rank texts by meaning and measure rankings.", no_args_is_help=True)
+text_app = typer.Typer(help="Fit text encoders, rank texts by meaning, measure rankings.", no_args_is_help=True)
 
+ERR = Console(stderr=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -29,7 +31,7 @@ def rank(
     out: Annotated[Path, typer.Option(help="The TREC run to write; gzip when it ends in .gz.")],
     model: Annotated[
         str | None,
-        typer.Option(help="sentence-transformers folder or Hugging Face name; default: offline all-MiniLM-L6-v2."),
+        typer.Option(help="Folder of an encoder or a student, or Hugging Face name; without: all-MiniLM-L6-v2."),
     ] = None,
     k: Annotated[int, typer.Option("--k", help="Documents per query.")] = 1000,
     cache: Annotated[Path | None, typer.Option(help="Folder that remembers vectors between runs.")] = None,
@@ -45,7 +47,7 @@ def rank(
     if out.is_dir():
         raise UserError(f"--out {out} is a directory; name a file")
     asked, offered = read_named_texts(queries), read_named_texts(corpus)
-    vectors = _encode([*asked.texts, *offered.texts], TextEncoder(model, cache_dir=cache))
+    vectors = _encode([*asked.texts, *offered.texts], model, cache)
     split = len(asked.texts)
     rows, scores = rank_texts(asked, vectors[:split], offered, vectors[split:], k)
     _write(out, asked, offered, rows, scores)
@@ -84,8 +86,11 @@ def evaluate(
             typer.echo(f"{name:<10} {value:.4f}" if name != "n" else f"{name:<10} {value:.0f}")
 
 
-def _encode(texts: list[str], encoder: TextEncoder) -> np.ndarray:
-    with Progress(console=Console(stderr=True)) as bar:
+def _encode(texts: list[str], model: str | None, cache: Path | None) -> np.ndarray:
+    if model is not None and is_student(Path(model)):
+        return StaticEncoder.load(Path(model)).encode(texts)
+    encoder = TextEncoder(model, cache_dir=cache)
+    with Progress(console=ERR) as bar:
         task = bar.add_task("encoding distinct texts", total=None)
         return encoder.encode(texts, progress=lambda done, total: bar.update(task, completed=done, total=total))
 

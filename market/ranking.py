@@ -26,6 +26,8 @@ Qrels = dict[str, dict[str, int]]
 RUN_REMEDY = "Give lines of `query Q0 document rank score tag`, separated by white space."
 QRELS_REMEDY = "Give lines of `query 0 document grade`, separated by white space."
 
+METRICS = ("map", "mrr", "recall@5", "recall@10", "ndcg@10")
+
 
 def mean_ranks(scores: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
     """The rank of each row's target among the row's candidates: 1 + better + ties / 2, float64[B].
@@ -84,9 +86,16 @@ def evaluate_run(run: Mapping[str, Mapping[str, float]], qrels: Mapping[str, Map
     ndcg@10 uses the grade as gain and 1 / log2(rank + 1) as discount (Järvelin and Kekäläinen 2002, trec_eval's form).
     """
     rows = [_query_metrics(run.get(query, {}), grades) for query, grades in qrels.items()]
-    names = ("map", "mrr", "recall@5", "recall@10", "ndcg@10")
-    means = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)] if rows else [0.0] * len(names)
-    return {**dict(zip(names, means, strict=True)), "n": len(rows)}
+    means = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)] if rows else [0.0] * len(METRICS)
+    return {**dict(zip(METRICS, means, strict=True)), "n": len(rows)}
+
+
+def metrics_by_query(
+    run: Mapping[str, Mapping[str, float]], qrels: Mapping[str, Mapping[str, int]]
+) -> dict[str, NDArray[np.float64]]:
+    """What `evaluate_run` takes the means of, float64[n] per metric in the order of the qrels: for intervals."""
+    rows = np.array([_query_metrics(run.get(query, {}), grades) for query, grades in qrels.items()], np.float64)
+    return dict(zip(METRICS, rows.reshape(-1, len(METRICS)).T, strict=True))
 
 
 def ordered(scores: Mapping[str, float]) -> list[tuple[str, float]]:

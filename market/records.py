@@ -28,6 +28,7 @@ class Job:
     remote: bool = False
     wage: float | None = None  # per year, in the currency of the marketplace
     expires_at: datetime | None = None
+    posted_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Activity:
     job_id: str
     action: ActivityKind
     at: datetime
+    reason: str | None = None  # of a dismissal, where the seeker gave one
 
 
 @dataclass(frozen=True)

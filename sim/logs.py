@@ -7,7 +7,7 @@ applications without hire, hires without application, duplicated, late and unord
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,14 @@ import pyarrow as pa
 from market.compiled import njit
 from market.tables import check_table
 from sim.behaviour import apply_probability, click_logit, examination, grade_table, hash_uniform
+from sim.dismissals import (
+    DismissalConfig,
+    disliked,
+    dismissal_probability,
+    draw_reasons,
+    overtaken,
+    posting_keys,
+)
 from sim.lives import draw_employers
 from sim.world import FIT, Vacancies, World, open_vacancies
 
@@ -38,6 +46,7 @@ class LoggingConfig:
     duplicate_share: float = 0.01
     late_share: float = 0.02
     missing_employer_share: float = 0.03  # positions whose employer the seeker left out
+    dismissal: DismissalConfig = field(default_factory=DismissalConfig)
 
 
 @njit()
@@ -138,19 +147,52 @@ def write_logs(world: World, config: LoggingConfig) -> dict[str, pa.Table]:
         "clicks": _shown_rows(shown, shown.clicked, seeker_id, job_id),
         "applications": applications,
         "saves": _shown_rows(shown, shown.clicked & (rng.random(len(shown.seeker)) < 0.05), seeker_id, job_id),
-        "dismissals": _shown_rows(shown, ~shown.clicked & (rng.random(len(shown.seeker)) < 0.005), seeker_id, job_id),
     }
+    rng.random(len(shown.seeker))  # a draw of earlier versions: without it the tables below would change
     tables = {
         "occupations": _occupations(world),
         "jobs": _job_table(world, jobs, job_id),
         **_profiles(world, config, seeker_id, rng),
     }
     for name, frame in events.items():
-        frame = frame.assign(event_id=[f"{name[:3]}-{i}" for i in range(len(frame))])
-        twice = rng.random(len(frame)) < config.duplicate_share
-        frame = pd.concat([frame, frame[twice]], ignore_index=True)
-        tables[name] = _table(name, frame.iloc[rng.permutation(len(frame))], {"occurred_at": "day"})
+        tables[name] = _event_table(name, frame, config, rng)
+    # from a generator of their own, after everything else: their causes change no other table
+    own = np.random.default_rng([world.config.seed, 29])
+    dismissed = _dismissals(world, config.dismissal, jobs, shown, seeker_id, job_id, own)
+    tables["dismissals"] = _event_table("dismissals", dismissed, config, own)
     return tables
+
+
+def _event_table(name: str, frame: pd.DataFrame, config: LoggingConfig, rng: np.random.Generator) -> pa.Table:
+    """With ids, a share of rows twice, in no order."""
+    frame = frame.assign(event_id=[f"{name[:3]}-{i}" for i in range(len(frame))])
+    twice = rng.random(len(frame)) < config.duplicate_share
+    frame = pd.concat([frame, frame[twice]], ignore_index=True)
+    return _table(name, frame.iloc[rng.permutation(len(frame))], {"occurred_at": "day"})
+
+
+def _dismissals(
+    world: World,
+    config: DismissalConfig,
+    jobs: Vacancies,
+    shown: Shown,
+    seeker_id: np.ndarray,
+    job_id: np.ndarray,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Of the jobs that were seen and not applied to, those waved away, a share of them with a reason."""
+    causes = {
+        "occupation": shown.grade <= 0,
+        "seniority": shown.gap >= config.level_gap,
+        "stale": shown.day - jobs.posted_day[shown.job] > config.stale_days,
+        "duplicate": overtaken(posting_keys(world, jobs), jobs.posted_day, shown.job, shown.day),
+        "company": disliked(config, shown.seeker, jobs.employer[shown.job]),
+    }
+    examined = examination(world.behaviour, int(shown.position.max(initial=1)))[shown.position - 1]
+    chance = np.where(shown.clicked, 1.0, examined) * dismissal_probability(config, causes)
+    waved = ~shown.applied & (rng.random(len(chance)) < chance)
+    reasons = draw_reasons(config, {name: present[waved] for name, present in causes.items()}, rng)
+    return _shown_rows(shown, waved, seeker_id, job_id).assign(reason=reasons)
 
 
 def _jobs(
@@ -196,7 +238,8 @@ def _jobs(
 
 @dataclass(frozen=True)
 class Shown:
-    """One row per impression: seeker, job int; position from 1; request int; day; propensity; clicked, applied bool."""
+    """One row per impression: seeker, job int; position from 1; request int; day; propensity; clicked, applied bool;
+    grade: of the job for where the seeker moves next; gap: between the preparation levels."""
 
     seeker: np.ndarray
     job: np.ndarray
@@ -206,6 +249,8 @@ class Shown:
     propensity: np.ndarray
     clicked: np.ndarray
     applied: np.ndarray
+    grade: np.ndarray
+    gap: np.ndarray
 
 
 def _impressions(
@@ -266,6 +311,8 @@ def _impressions(
         propensity[session, place],
         clicked,
         applied,
+        grade,
+        gap,
     )
 
 

@@ -67,11 +67,11 @@ router = APIRouter(
 )
 
 
-@router.post("/recommendations", response_model=RecommendationsOut, tags=["seekers"])
+@router.post("/recommendations", response_model=RecommendationsOut, response_model_exclude_none=True, tags=["seekers"])
 def recommend(me: Platform, here: Here, body: RecommendIn) -> Any:
-    """Organic jobs for a seeker, best first."""
+    """Organic jobs for a seeker, best first; notes say why the answer is empty, or not personalised."""
     here.refresh(SEARCH_WAIT_SECONDS)
-    return RecommendationsOut.of(here.engine.recommend(body.profile(), body.query, body.filters(), body.k))
+    return RecommendationsOut.of(here.engine.answer(body.question()))
 
 
 @router.post("/slates", response_model=SlateOut, response_model_exclude_none=True, tags=["seekers"])

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from market.errors import UserError
 from market.records import Filters, Job, Recommendation, SeekerProfile
+from organic.question import Answer, Question
 from targeting.campaigns import Campaign
 from targeting.tokens import Token
 
@@ -87,6 +88,9 @@ class Engine(Protocol):
     def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
         """At most k organic jobs, best first."""
 
+    def answer(self, question: Question) -> Answer:
+        """The same with notes on the answer, counts of facets and what else a question may ask for."""
+
     def slate(
         self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
     ) -> list[SlateItem]:
@@ -115,6 +119,9 @@ class NoEngine:
         pass
 
     def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
+        raise NotReadyError(self._missing)
+
+    def answer(self, question: Question) -> Answer:
         raise NotReadyError(self._missing)
 
     def slate(

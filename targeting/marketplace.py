@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,19 @@ import structlog
 from gpu_index import Index
 from graph.linking.attributes import job_attributes, job_in_words, seeker_in_words
 from market.artefacts import open_artefact, writing
-from market.errors import ArtefactError
+from market.errors import ArtefactError, ConflictError
 from market.records import Filters, Job, Recommendation, SeekerProfile
 from market.taxonomy import Taxonomy
 from market.text import TextEncoder, TextVectors
-from organic.recommend import Recommender
-from organic.rows import JobBook, job_terms
-from organic.rules import both, clause_of
+from organic.capped import SPACE
+from organic.quality.build import Context, build_rules, jobs_of, occupations_by_title
+from organic.quality.config import RuleConfig
+from organic.question import Answer, Question
+from organic.recommend import Edition, Recommender
+from organic.renewal import renew
+from organic.request_text import load_request_encoder
+from organic.rows import JobBook
+from organic.rules import RULES, both, clause_of
 from organic.towers import TextTowers
 from targeting.auction import SECOND_PRICE, run_auction
 from targeting.audience import Liquidity
@@ -43,6 +50,7 @@ LIVE = Filters((("campaign=live",),))
 AUTO_CPC_MICROS = 800_000  # ceiling of an auto bid per click until pacing on live spend sets it
 RESERVE_MICROS = 100_000
 JOBS_KIND, JOBS_FORMAT = "vacancies", 1
+STUDENT, RULES_FILE = "student", "rules.json"  # in the folder of the artefacts, where they are wanted
 SHOWN = 20
 
 
@@ -54,6 +62,8 @@ class Marketplace:
         learned: Learned,
         encoder: TextVectors,
         *,
+        request_encoder: TextVectors | None = None,
+        rules: RuleConfig | None = None,
         secret: bytes = b"",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         nonce: Callable[[], str] = lambda: "",
@@ -62,12 +72,14 @@ class Marketplace:
         self._learned, self._secret, self._now, self._nonce = learned, secret, now, nonce
         self._liquidity = liquidity
         self._taxonomy: Taxonomy = learned.taxonomy
-        self._towers = TextTowers(encoder)
-        self._profiles = ProfileReader(self._taxonomy, encoder)
-        spaces = {"organic": self._towers.dimension, "graph": learned.occupation_vectors.shape[1]}
-        self._index = Index(spaces=spaces, device="cpu")
+        self._titles = ProfileReader(self._taxonomy, encoder)  # of jobs, and at leisure
+        self._profiles = self._reader(request_encoder)
+        towers = TextTowers(encoder, request_encoder=request_encoder)
+        self._editions = [Edition(self._empty_index(towers), towers)]  # two while vectors are renewed, the newer last
         self._book = JobBook()
-        self._recommender = Recommender(self._index, self._towers, self._book)
+        context = Context(now, jobs_of(self._book), occupations_by_title(self._taxonomy))
+        in_force = RULES if rules is None else build_rules(rules, context)
+        self._recommender = Recommender(self._index, towers, self._book, rules=in_force)
         self._occupation: dict[str, int] = {}  # job id -> occupation
         self._campaigns: dict[str, tuple[Campaign, ...]] = {}  # job id -> live campaigns, best bid first
         self._lock = threading.Lock()
@@ -76,8 +88,23 @@ class Marketplace:
     def load(
         cls, artefacts: Path, secret: bytes = b"", nonce: Callable[[], str] = lambda: "", cache: Path | None = None
     ) -> Marketplace:
-        """The engine on what `graph fit` or the demo wrote; ArtefactError says what is missing or damaged."""
-        return cls(Learned.load(artefacts), TextEncoder(cache_dir=cache), secret=secret, nonce=nonce)
+        """The engine on what `graph fit` or the demo wrote; ArtefactError says what is missing or damaged.
+
+        Where the artefacts hold a student of the text encoder, requests are read by that; where they hold rules.json,
+        as `organic rules learn` writes it, those quality rules are in force.
+        """
+        encoder = TextEncoder(cache_dir=cache)
+        student = artefacts / STUDENT
+        request_encoder = load_request_encoder(student, encoder) if student.is_dir() else None
+        learned, rules = Learned.load(artefacts), artefacts / RULES_FILE
+        return cls(
+            learned,
+            encoder,
+            request_encoder=request_encoder,
+            rules=RuleConfig.load(rules) if rules.is_file() else None,
+            secret=secret,
+            nonce=nonce,
+        )
 
     def ready(self) -> str | None:
         return None
@@ -86,7 +113,7 @@ class Marketplace:
         answers: list[str | None] = []
         accepted: list[tuple[Job, int]] = []
         titles = [job.title for job in jobs if job.occupation is None]
-        by_text = dict(zip(titles, self._profiles.occupations(titles), strict=True))
+        by_text = dict(zip(titles, self._titles.occupations(titles), strict=True))
         for job in jobs:
             if job.occupation is not None and job.occupation not in self._taxonomy.position:
                 answers.append(
@@ -106,7 +133,11 @@ class Marketplace:
         with self._lock:
             row = self._book.remove(job_id)
             self._occupation.pop(job_id, None)
-            return row is not None and self._index.delete(np.array([row])) > 0
+            if row is None:
+                return False
+            found = max(edition.index.delete(np.array([row])) for edition in self._editions)
+            self._put(self._book.take_overtaken())
+            return found > 0
 
     def set_campaigns(self, live: Sequence[Campaign]) -> None:
         by_job: dict[str, list[Campaign]] = {}
@@ -124,6 +155,32 @@ class Marketplace:
 
     def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
         return self._recommender.recommend(seeker, query, filters, k, self._now())
+
+    def answer(self, question: Question) -> Answer:
+        return self._recommender.answer(question, self._now())
+
+    def renew(self, encoder: TextVectors, request_encoder: TextVectors | None = None) -> int:
+        """Give all jobs the vectors of another text encoder and switch to it when all have one; returns how many.
+
+        Requests go on meanwhile, on the old vectors to the last; jobs may be written and deleted. Needs room for a
+        second index. Titles of jobs are still read by the encoder the engine was made with.
+        """
+        towers = TextTowers(encoder, request_encoder=request_encoder)
+        fresh = Edition(self._empty_index(towers), towers)
+        with self._lock:
+            if len(self._editions) > 1:
+                raise ConflictError("vectors are being renewed already; wait until that is done")
+            self._editions, job_ids = [*self._editions, fresh], list(self._occupation)
+        try:
+            written = renew(self._book, job_ids, towers, partial(self._write, fresh.index), self._lock)
+        except BaseException:
+            with self._lock:
+                self._editions = self._editions[:1]
+            raise
+        with self._lock:
+            self._editions = [fresh]
+            self._recommender.switch(fresh.index, towers)
+        return written
 
     def slate(
         self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
@@ -144,8 +201,8 @@ class Marketplace:
     def audience(self, campaign: Campaign, job: Job) -> Audience:
         occupation = self._occupation.get(job.job_id)
         if occupation is None:
-            occupation = self._profiles.occupations([job.title])[0]
-        lift, _ = self._profiles.lift_into(self._learned.affinity, occupation)  # [C]
+            occupation = self._titles.occupations([job.title])[0]
+        lift, _ = self._titles.lift_into(self._learned.affinity, occupation)  # [C]
         people, seen = self._learned.seekers_by_occupation, self._learned.model.seen
         by_title: dict[str, list[int]] = {}  # several codes may bear one title; a manager reads titles
         for o in np.argsort(-lift, kind="stable").tolist():
@@ -176,31 +233,41 @@ class Marketplace:
             for i in found
         )
 
+    @property
+    def _index(self) -> Index:
+        return self._editions[0].index
+
+    def _empty_index(self, towers: TextTowers) -> Index:
+        return Index(spaces={SPACE: towers.dimension, "graph": self._learned.occupation_vectors.shape[1]}, device="cpu")
+
+    def _reader(self, request_encoder: TextVectors | None) -> ProfileReader:
+        """Reads the titles of profiles."""
+        return self._titles if request_encoder is None else ProfileReader(self._taxonomy, request_encoder)
+
     def _put(self, jobs: Sequence[Job]) -> None:
-        """Write rows: both vectors, filter terms, link terms, and whether a campaign promotes the job."""
-        if not jobs:
-            return
-        last = list({job.job_id: job for job in jobs}.values())
-        occupation = np.array([self._occupation[job.job_id] for job in last])
+        """Write rows into every edition, and those of jobs that others have turned into duplicates."""
+        last = {job.job_id: self._with_occupation(job) for job in jobs}
+        self._book.add(last.values())
+        overtaken = {job.job_id: job for job in self._book.take_overtaken()}
+        rows = list((overtaken | last).values())
+        if rows:
+            for edition in self._editions:
+                self._write(edition.index, rows, edition.towers.job_vectors(rows))
+
+    def _with_occupation(self, job: Job) -> Job:
+        return replace(job, occupation=self._taxonomy.codes[self._occupation[job.job_id]])
+
+    def _write(self, index: Index, jobs: Sequence[Job], organic: np.ndarray) -> None:
+        """Rows of jobs that the book holds: both vectors, filter terms, link terms, whether a campaign promotes it."""
+        occupation = np.array([self._occupation[job.job_id] for job in jobs])
         terms = []
-        for job, o in zip(last, occupation.tolist(), strict=True):
+        for job, o in zip(jobs, occupation.tolist(), strict=True):
             attributes = job_attributes(o, self._taxonomy)
             live = ["campaign=live"] if job.job_id in self._campaigns else []
-            known = replace(job, occupation=self._taxonomy.codes[o])
-            terms.append(
-                list(
-                    dict.fromkeys(
-                        [
-                            *job_terms(known, self._now()),
-                            *attributes,
-                            *self._learned.links.terms_of_job(attributes),
-                            *live,
-                        ]
-                    )
-                )
-            )
-        vectors = {"organic": self._towers.job_vectors(last), "graph": self._learned.occupation_vectors[occupation]}
-        self._index.upsert(self._book.add(last), vectors=vectors, terms=terms)
+            links = self._learned.links.terms_of_job(attributes)
+            terms.append(list(dict.fromkeys([*self._book.terms(job, self._now()), *attributes, *links, *live])))
+        vectors = {SPACE: organic, "graph": self._learned.occupation_vectors[occupation]}
+        index.upsert(self._book.rows([job.job_id for job in jobs]), vectors=vectors, terms=terms)
 
     def _sell(self, seeker: SeekerProfile, filters: Filters, slots: int) -> list[Sale]:
         """Retrieve by lift, keep the best share theta, auction the slots."""
@@ -274,7 +341,7 @@ def rounded_reach(people: int) -> int | None:
 def save_vacancies(jobs: Sequence[Job], folder: Path) -> None:
     """Vacancies beside the artefacts, for a first start of the service with something to search in."""
     with writing(folder, JOBS_KIND, JOBS_FORMAT) as scratch:
-        content = [{**asdict(job), "expires_at": None} for job in jobs]
+        content = [{**asdict(job), "expires_at": None, "posted_at": None} for job in jobs]
         (scratch / "jobs.json").write_text(json.dumps(content))
 
 

@@ -25,13 +25,15 @@ from pydantic import (
 )
 
 from market.clock import parse_rfc3339
-from market.records import Activity, ActivityKind, Filters, Job, Recommendation, SeekerProfile
+from market.records import Activity, ActivityKind, Filters, Job, SeekerProfile
+from organic.question import FACETS, Answer, Facet, Question
 from targeting.engine import SlateItem
 from targeting.mirror import Refusal
 from targeting.problems import said
 
 MAX_K = 1_000
 MAX_JOBS = 1_000
+MAX_SEEN = 1_000
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 
 
@@ -83,6 +85,7 @@ class JobIn(Model):
     remote: StrictBool = False
     wage: Annotated[Number, Field(ge=0, le=1e9)] | None = None
     expires_at: Time | None = None
+    posted_at: Time | None = None
 
     def job(self) -> Job:
         return Job(**dict(self))
@@ -163,6 +166,7 @@ class JobOut(Model):
     remote: bool
     wage: float | None
     expires_at: datetime | None
+    posted_at: datetime | None
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -170,9 +174,12 @@ class JobOut(Model):
 
 
 class ActivityIn(Model):
+    """reason: why a job was dismissed; "company" is what the rule that mutes companies looks for."""
+
     job_id: Id
     action: ActivityKind
     at: Time
+    reason: Line | None = None
 
 
 class SeekerIn(Model):
@@ -202,7 +209,7 @@ class Search(Model):
     def profile(self) -> SeekerProfile:
         if self.seeker is None:
             return SeekerProfile(self.seeker_id)
-        activity = tuple(Activity(each.job_id, each.action, each.at) for each in self.seeker.activity)
+        activity = tuple(Activity(**dict(each)) for each in self.seeker.activity)
         return SeekerProfile(self.seeker_id, **{**dict(self.seeker), "activity": activity})
 
     def filters(self) -> Filters:
@@ -210,9 +217,21 @@ class Search(Model):
 
 
 class RecommendIn(Search):
-    """An unknown seeker_id is a cold start, not an error."""
+    """An unknown seeker_id is a cold start, not an error.
+
+    personalise  false: titles, skills and activity do not rank; area and query do
+    facets       fields whose most frequent values are to be counted among all jobs within the filters
+    seen         jobs shown lately, newest first; they come later
+    """
 
     k: Annotated[StrictInt, Field(ge=1, le=MAX_K)] = 20
+    personalise: StrictBool = True
+    facets: Annotated[tuple[Facet, ...], Field(max_length=len(FACETS))] = ()
+    seen: Annotated[tuple[Id, ...], Field(max_length=MAX_SEEN)] = ()
+
+    def question(self) -> Question:
+        asked = self.profile(), self.query, self.filters(), self.k
+        return Question(*asked, self.personalise, self.seen, tuple(dict.fromkeys(self.facets)))
 
 
 class Slots(Model):
@@ -220,9 +239,10 @@ class Slots(Model):
     promoted: Count
 
 
-class SlateIn(RecommendIn):
+class SlateIn(Search):
     """slots says how many of each kind are wanted; k is accepted and has no effect here."""
 
+    k: Annotated[StrictInt, Field(ge=1, le=MAX_K)] = 20
     slots: Slots
 
 
@@ -232,13 +252,36 @@ class RecommendationOut(Model):
     reasons: tuple[str, ...]
 
 
+class NoteOut(Model):
+    code: str
+    detail: str
+
+
+class FacetCountOut(Model):
+    value: str
+    count: int
+
+
 class RecommendationsOut(Model):
+    """notes only where there is something to say; facets where asked for, values to be used as `field=value`."""
+
     items: tuple[RecommendationOut, ...]
+    notes: tuple[NoteOut, ...] | None = None
+    facets: dict[str, tuple[FacetCountOut, ...]] | None = None
 
     @classmethod
-    def of(cls, found: Iterable[Recommendation]) -> Self:
+    def of(cls, answer: Answer) -> Self:
         # A model that went wrong on one job must not take the answer down: JSON has no NaN.
-        return cls(items=tuple(RecommendationOut(**vars(item)) for item in found if math.isfinite(item.score)))
+        finite = (item for item in answer.items if math.isfinite(item.score))
+        return cls(
+            items=tuple(RecommendationOut(**vars(item)) for item in finite),
+            notes=tuple(NoteOut(**vars(note)) for note in answer.notes) or None,
+            facets=None
+            if answer.facets is None
+            else {
+                field: tuple(FacetCountOut(**vars(each)) for each in counts) for field, counts in answer.facets.items()
+            },
+        )
 
 
 class SlateItemOut(Model):

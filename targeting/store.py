@@ -244,6 +244,7 @@ def job_of(row: JobRow) -> Job:
         remote=row.remote,
         wage=row.wage,
         expires_at=row.expires_at,
+        posted_at=row.posted_at,
     )
 
 

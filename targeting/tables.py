@@ -77,6 +77,7 @@ class JobRow(Base):
     remote: Mapped[bool]
     wage: Mapped[float | None]
     expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    posted_at: Mapped[datetime | None] = mapped_column(UtcTime)
     revision: Mapped[int] = mapped_column(BigInteger)
     deleted: Mapped[bool]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 
 from gpu_index import Clause, Index
 from market.errors import IndexInputError, NotFoundError
-from organic.rows import JobBook, canonical, job_terms, term
+from organic.rows import JobBook, canonical, job_terms, term, week_of
 from tests.organic.small_market import JOBS, NOW, job
 
 STRANGE = ["a=b", "=", "  ", "ü 看護師", "tab\tline\n", "\ud800", "\x00", "x" * 10_000, "%0a", "-1", "a,b|c&d"]
@@ -24,8 +24,29 @@ def test_a_job_row_says_what_can_be_filtered():
         "company=acme inc.",
         "occupation=29-1141",
         "status=open",
+        "duplicate=no",
+        "skills=few",
+        "unknown=posted",
         "skill=triage",
     ]
+
+
+def test_terms_say_week_and_language_and_what_is_not_known():
+    posting = job("j", "Nurse", description="You will work with the team on the ward", posted_at=NOW, geo=" ")
+    terms = job_terms(posting, duplicate=True)
+    assert {"posted=2026-W09", "language=en", "duplicate=yes", "unknown=geo"} <= set(terms)
+    assert "unknown=posted" not in terms
+    assert not any(found.startswith("language=") for found in job_terms(job("j", "Nurse")))
+
+
+def test_three_skills_are_not_few_however_often_two_of_them_are_said():
+    assert "skills=few" not in job_terms(job("j", "Nurse", skills=("a", "b", "c")))
+    assert "skills=few" in job_terms(job("j", "Nurse", skills=("a", "b", " A ", "")))
+
+
+def test_weeks_are_those_of_the_calendar_in_utc():
+    assert week_of(datetime(2027, 1, 3, tzinfo=UTC)) == "2026-W53"
+    assert week_of(datetime(2026, 3, 1, 23, tzinfo=timezone(timedelta(hours=-5)))) == "2026-W10"
 
 
 def test_names_lose_their_spelling_and_ids_keep_it():

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from market.clock import FixedClock, account_day
 from market.records import Filters, Job, Recommendation, SeekerProfile
+from organic.question import Answer, Question
 from targeting.api import create_app
 from targeting.campaigns import Campaign
 from targeting.database import Database
@@ -59,6 +60,9 @@ class SmallEngine:
     def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
         self.asked.append((seeker, query, filters, k))
         return [Recommendation(job_id, self.scores.get(job_id, 1.0), ("near you",)) for job_id in sorted(self.jobs)][:k]
+
+    def answer(self, question: Question) -> Answer:
+        return Answer(tuple(self.recommend(question.seeker, question.query, question.filters, question.k)))
 
     def slate(
         self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
@@ -543,7 +547,11 @@ def test_jobs_are_accepted_one_by_one(world: World) -> None:
     ]
     assert items[2]["detail"] == "unknown occupation ?"
     assert items[6]["detail"] == "wage: Input should be a valid number"
-    assert world.call("platform", "GET", "/v1/jobs/j3").json() == good | {"occupation": None, "seniority": None}
+    assert world.call("platform", "GET", "/v1/jobs/j3").json() == good | {
+        "occupation": None,
+        "seniority": None,
+        "posted_at": None,
+    }
     assert_problem(world.call("platform", "GET", "/v1/jobs/j4"), 404)
     assert sorted(world.engine.jobs) == ["j1", "j2", "j3"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from market.errors import ArtefactError
+from market.errors import ArtefactError, ConflictError
 from market.money import Money
 from market.records import Filters, Job, SeekerProfile
+from organic.question import Question
 from sim.generated import generated_taxonomy
 from targeting.audience import Liquidity
 from targeting.campaigns import Bid, Budget, Campaign
@@ -253,6 +255,102 @@ def test_a_job_uploaded_again_is_replaced_whole(engine: Marketplace) -> None:
 def test_of_two_jobs_under_one_id_in_a_batch_one_is_kept(engine: Marketplace) -> None:
     assert engine.upsert_jobs([job("twin", 11), job("twin", 12, company="Second")]) == [None, None]
     assert [item.job_id for item in engine.recommend(NURSE, None, ANY, 50)].count("twin") == 1
+
+
+# ---- vectors of another model
+
+
+class Opposite(WordEncoder):
+    """Every vector turned round: two of these agree as before, one of each disagree wherever the words agree."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.meanwhile()
+        return -super().encode(texts)
+
+
+def answered(engine: Marketplace) -> list[tuple[str, float]]:
+    return [(item.job_id, round(item.score, 5)) for item in engine.recommend(NURSE, None, ANY, 50)]
+
+
+def test_no_request_sees_old_and_new_vectors_together(engine: Marketplace) -> None:
+    """Old with old and new with new give the same answer here; a mixture would turn it round."""
+    before, during = answered(engine), []
+    assert engine.renew(Opposite(lambda: during.append(answered(engine))), Opposite()) == len(JOBS)
+    assert answered(engine) == before
+    assert during
+    assert all(found == before for found in during)
+
+
+def test_requests_beside_a_renewal_never_differ(engine: Marketplace) -> None:
+    before, found, over = answered(engine), [], threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            found.append(answered(engine))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for encoder in (Opposite(), WordEncoder(), Opposite()):
+        engine.renew(encoder)
+    over.set()
+    asking.join()
+    assert found
+    assert all(each == before for each in found)
+
+
+def test_jobs_and_campaigns_that_change_during_a_renewal_are_right_before_and_after(engine: Marketplace) -> None:
+    changes = iter([True])
+
+    def change() -> None:
+        if next(changes, False):
+            engine.upsert_jobs([job("late", 11), job("nursing-0", 31)])
+            engine.delete_job("nursing-1")
+            engine.set_campaigns([campaign("nursing-2")])
+            assert "late" in dict(answered(engine))
+            assert promoted_ids(slate(engine)) == ["nursing-2"]
+
+    engine.renew(Opposite(change), Opposite())
+    found = dict(answered(engine))
+    assert "late" in found
+    assert "nursing-1" not in found
+    assert found["nursing-0"] == found["retail-1"]
+    assert promoted_ids(slate(engine)) == ["nursing-2"]
+
+
+def test_a_renewal_that_fails_changes_nothing(engine: Marketplace) -> None:
+    def fail() -> None:
+        raise RuntimeError("out of memory")
+
+    before = answered(engine)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        engine.renew(Opposite(fail))
+    assert answered(engine) == before
+    engine.renew(Opposite())
+    assert answered(engine) == before
+
+
+def test_two_renewals_at_once_are_refused(engine: Marketplace) -> None:
+    def again() -> None:
+        with pytest.raises(ConflictError, match="already"):
+            engine.renew(WordEncoder())
+
+    engine.renew(Opposite(again), Opposite())
+
+
+def test_requests_are_read_by_the_student_where_there_is_one() -> None:
+    teacher, student = WordEncoder(), WordEncoder()
+    engine = Marketplace(small_learned(), teacher, request_encoder=student, now=lambda: NOW)
+    engine.upsert_jobs(JOBS)
+    teacher.encoded.clear()
+    shown = engine.answer(Question(SeekerProfile("s1", ("Nursing helper",)), "night shifts", k=3))
+    assert len(shown.items) == 3
+    engine.slate(SeekerProfile("s1", ("Nursing helper",)), None, ANY, 2, 2)
+    assert teacher.encoded == []
+    assert {"Nursing helper", "night shifts"} <= set(student.encoded)
 
 
 # ---- audience

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import organic.text_rank
+import organic.language.text_rank
 from hiregraph.text_commands import text_app
 from market.errors import DataError, UserError
-from organic.text_rank import NamedTexts, rank_texts, read_named_texts
+from organic.language.text_rank import NamedTexts, rank_texts, read_named_texts
 
 
 def slow_twin(queries, query_vectors, corpus, corpus_vectors):
@@ -51,8 +51,8 @@ def test_equal_scores_go_by_id():
 
 @pytest.mark.parametrize(("texts_per_block", "k"), [(1, 3), (2, 50), (7, 5), (1000, 50)])
 def test_any_block_size_equals_the_obvious_loop(monkeypatch, texts_per_block, k):
-    monkeypatch.setattr(organic.text_rank, "TEXTS_PER_BLOCK", texts_per_block)
-    monkeypatch.setattr(organic.text_rank, "QUERIES_PER_BLOCK", texts_per_block)
+    monkeypatch.setattr(organic.language.text_rank, "TEXTS_PER_BLOCK", texts_per_block)
+    monkeypatch.setattr(organic.language.text_rank, "QUERIES_PER_BLOCK", texts_per_block)
     rng = np.random.default_rng(3)
     queries = named(*[(f"q{rng.integers(5)}", str(n)) for n in range(9)])
     corpus = named(*[(f"d{rng.integers(20):02}", str(n)) for n in range(40)])

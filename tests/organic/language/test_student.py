@@ -12,7 +12,7 @@ import scipy.sparse
 
 from market.errors import ArtefactError, ConfigError, UserError
 from market.text import TextEncoder
-from organic.student import StaticEncoder, StudentConfig, _ridge, fit_student
+from organic.language.student import StaticEncoder, StudentConfig, _ridge, fit_student
 
 LEVELS = ["Junior", "Senior", "Night shift", "Assistant", "Trainee", "Head"]
 TITLES = [
@@ -85,7 +85,7 @@ def test_a_saved_student_comes_back_and_a_damaged_one_is_refused(student, fitted
 def test_the_student_needs_no_torch(student, tmp_path):
     student.save(tmp_path / "student", StudentConfig(), {}, {})
     code = (
-        "import sys; from organic.student import StaticEncoder; from pathlib import Path\n"
+        "import sys; from organic.language.student import StaticEncoder; from pathlib import Path\n"
         f"StaticEncoder.load(Path({str(tmp_path / 'student')!r})).encode(['nurse'])\n"
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )

@@ -1,0 +1,1 @@
+"""What a seeker wants now: one dense vector of the latest applications, saves and dismissals."""
