@@ -44,16 +44,16 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not slow and not gpu and not postgres and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not gpu and not postgres and not browser"
 
 test-long: install
-	$(BIN)/pytest -n 2 -m "not gpu and not postgres and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu and not postgres and not browser"
 
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -x -m "not slow and not gpu and not postgres and not browser and not journey"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -x -m "not slow and not gpu and not postgres and not browser and not journey"
 
 format: install
 	$(BIN)/ruff format .

@@ -2,9 +2,9 @@
 
 Whom a person was hired as next is recorded (NLSY79 careers); which posting was shown, clicked and applied to is our own
 click model's doing, so this says that the machinery learns what the logs hold, not how real seekers behave. Requests of
-90 days are judged: who applied, out of 50,000 vacancies open throughout and the site's own; every method searches the
-jobs of the seeker's area or remote that are open that day. A fifth of the persons is never trained on (cold). Whatever
-is chosen is chosen on the 90 days before, with 50,000 other vacancies, of persons that training leaves out then.
+180 days are judged: who applied, out of 50,000 vacancies open throughout and the site's own; every method searches the
+jobs of the seeker's area or remote that are open that day. A fifth of the persons is never trained on (cold). Peers and
+"towers: as chosen" choose on the 180 days before, with 50,000 other vacancies, of persons training leaves out then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from market.tables import Tables
 from market.taxonomy import Taxonomy, normalise_title
 from market.text import TextEncoder, TextVectors
 from organic.learning.engagement import DAY_US, Engagement, EngagementConfig, Inventory, read_engagement
-from organic.learning.fit import BUDGET, FitConfig, fit_towers
+from organic.learning.fit import BUDGET, TRAIN, FitConfig, fit_towers
 from organic.learning.recall import recall_at, retrieve, taken
 from organic.learning.schedule import in_batch, with_hardest, with_inventory
 from organic.towers import TextTowers, TextWeights, Towers
@@ -36,12 +36,12 @@ from sim.stage import inventory_jobs
 from sim.world import World, WorldConfig, build_world
 
 VACANCIES = 50_000
-JUDGED_DAYS = 90
+JUDGED_DAYS = 180
 SETTLED_DAYS = 60  # the world runs on for so long: hires are what makes most applications, and they come later
 K = 20
 LABELS = EngagementConfig(click_weight=0.2, save_weight=0.2)  # applications are what is judged
 PEERS = ("BM25", "TF-IDF", "zero-shot encoder", "implicit ALS")
-OURS = "towers: + hardest half"
+OURS = "towers: as chosen"
 JUDGES = "engagement"
 CACHE = Path(".cache/text")
 DRAWS = 1000
@@ -112,21 +112,34 @@ def methods(encoder: TextVectors, taxonomy: Taxonomy) -> dict[str, tuple[list[An
         AlsChoice(factors=64, alpha=30.0),
     ]
     trained = partial(learned, encoder)
+    schedules = {
+        "in-batch": in_batch(BUDGET),
+        "+ random inventory": with_inventory(BUDGET),
+        "+ hardest half": with_hardest(BUDGET, BUDGET.items // 2),
+    }
     return {
         "chance": ([0], brute(lambda case, seed: chance(case.judged, seed))),
         "BM25": (texts, brute(lambda case, choice: bm25(case.judged, taxonomy, choice))),
         "TF-IDF": (texts + lettered, brute(lambda case, choice: tfidf(case.judged, taxonomy, choice))),
         "zero-shot encoder": (zero_shot, indexed(lambda case, weights: TextTowers(encoder, weights))),
         "implicit ALS": (factors, brute(lambda case, choice: als(case.train, case.judged, taxonomy, choice))),
-        "towers: in-batch": ([in_batch(BUDGET)], indexed(trained)),
-        "towers: + random inventory": ([with_inventory(BUDGET)], indexed(trained)),
-        "towers: + hardest half": ([with_hardest(BUDGET, BUDGET.items // 2)], indexed(trained)),
+        **{
+            f"towers: {name}": ([FitConfig(schedule=schedule)], indexed(trained))
+            for name, schedule in schedules.items()
+        },
+        OURS: (
+            [
+                FitConfig(schedule=schedule, train=replace(TRAIN, temperature=temperature))
+                for schedule, temperature in product(schedules.values(), (0.05, 0.1))
+            ],
+            indexed(trained),
+        ),
         "next occupation known (bound)": ([0], brute(lambda case, seed: informed(case.judged, seed))),
     }
 
 
-def learned(encoder: TextVectors, case: Case, schedule: Any) -> Towers:
-    return fit_towers(case.train, encoder, FitConfig(schedule=schedule), seed=0)[0]
+def learned(encoder: TextVectors, case: Case, config: FitConfig) -> Towers:
+    return fit_towers(case.train, encoder, config, seed=0)[0]
 
 
 def found_by(towers: Towers, judged: Engagement) -> np.ndarray:

@@ -26,7 +26,7 @@ from market.errors import ConfigError
 from market.ranking import mean_ranks, metrics_by_query, read_qrels
 from market.text import TextEncoder, default_model_folder
 from organic.language.concepts import names_of, read_esco, read_onet
-from organic.language.finetune import FinetuneConfig, fine_tune
+from organic.language.finetune import FORMAT, FinetuneConfig, fine_tune
 from organic.language.student import StaticEncoder, StudentConfig, fit_student
 from organic.language.text_rank import NamedTexts, read_named_texts
 
@@ -132,11 +132,9 @@ def _tf_idf(corpora: dict[str, Any]) -> tuple[Encode, Encode]:
 
 
 def _fitted(data: Path, config: FinetuneConfig) -> Path:
-    """The encoder of this configuration, fitted unless it lies in the cache."""
+    """The encoder of this configuration, fitted unless it lies in the cache (a change of method raises FORMAT)."""
     inputs = [digest_of_tree(data / source) for source in config.sources]
-    root = Path(__file__).parent.parent / "organic"
-    code = [digest_of_tree(root / "language"), digest_of_tree(root / "learning")]
-    folder = CACHE / "encoders" / digest_of(asdict(config), inputs, code, SEED)[:16]
+    folder = CACHE / "encoders" / digest_of(asdict(config), inputs, FORMAT, SEED)[:16]
     if not (folder / "manifest.json").is_file():
         fine_tune(default_model_folder(), data, folder, config, SEED)
     return folder

@@ -16,7 +16,7 @@ from organic.learning.network import EngagementNetwork, NetworkConfig, Tower
 from organic.learning.schedule import Budget, Schedule, with_hardest
 from organic.learning.train import Progress, TrainConfig, TrainLog, train_towers
 
-# Chosen on requests of validation persons of simulated logs, see bench/organic_engagement.py.
+# Tried one by one on requests of validation persons of simulated logs; bench/organic_engagement.py chooses anew.
 TRAIN = TrainConfig(temperature=0.1)
 BUDGET = Budget(steps=400, items=512, learning_rate=3e-3)
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from hiregraph.recommend_command import recommend
 from market.errors import ArtefactError, ConfigError, DataError, NotFoundError, UserError
-from organic.language.student import StaticEncoder, StudentConfig
+from organic.language.student import Features, StaticEncoder, StudentConfig
 
 COMMON = {"account_id": "acme", "company": "Acme", "description": "", "geo": "31080"}
 JOBS = [
@@ -37,7 +37,8 @@ def model(tmp_path_factory) -> Path:
     split = Tokenizer(WordLevel(words | {"?": 6}, unk_token="?"))
     split.normalizer, split.pre_tokenizer = Lowercase(), Whitespace()
     folder = tmp_path_factory.mktemp("model") / "student"
-    encoder = StaticEncoder(split.to_str(), np.arange(6, dtype=np.int32), np.eye(6, 8, dtype=np.float32))
+    alone = Features(np.arange(6), np.zeros(0, np.int64))
+    encoder = StaticEncoder(split.to_str(), alone, np.eye(6, 8, dtype=np.float32))
     encoder.save(folder, StudentConfig(), {}, {})
     return folder
 

@@ -11,6 +11,7 @@ from market.errors import ConfigError, DataError
 from market.ranking import (
     evaluate_run,
     mean_ranks,
+    metrics_by_query,
     mrr,
     ordered,
     rank_metrics,
@@ -183,3 +184,18 @@ def test_malformed_judgements_are_refused_by_line(tmp_path: Path, content: bytes
 def test_a_missing_file_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="can not be read"):
         read_qrels(tmp_path / "nowhere")
+
+
+def test_the_means_of_a_run_are_those_of_its_queries():
+    run = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0}, "q2": {"c": 1.0}}
+    qrels = {"q1": {"b": 1, "c": 1}, "q2": {"a": 1}, "q3": {"a": 1}}
+    by_query = metrics_by_query(run, qrels)
+    means = evaluate_run(run, qrels)
+    assert by_query["map"].tolist() == pytest.approx([(1 / 2 + 2 / 3) / 2, 0.0, 0.0])
+    assert by_query["mrr"].tolist() == [0.5, 0.0, 0.0]
+    for name, values in by_query.items():
+        assert values.mean() == pytest.approx(means[name])
+
+
+def test_no_judgements_are_no_rows():
+    assert metrics_by_query({}, {})["map"].shape == (0,)
