@@ -26,11 +26,11 @@ from organic.learning.train import Progress, TrainConfig, train_towers
 KIND, FORMAT = "text-encoder", 1
 READERS: dict[str, Callable[[Path], list[Concept]]] = {"esco": read_esco, "onet": read_onet}
 
-# pairs seen: short 5 thousand, default 72 thousand (half an hour on one core), long 410 thousand
+# pairs seen: short 5 thousand, default 154 thousand (half an hour on one core), long 770 thousand
 SCHEDULES: dict[str, Schedule] = {
-    "short": (Stage(20, 256, 0, 1e-4),),
-    "default": (Stage(180, 256, 0, 1e-4), Stage(100, 256, 0, 5e-5, mined=0.5)),
-    "long": (Stage(1000, 256, 0, 1e-4), Stage(600, 256, 0, 3e-5, mined=0.5)),
+    "short": (Stage(20, 256, 0, 2e-4),),
+    "default": (Stage(400, 256, 0, 2e-4), Stage(200, 256, 0, 1e-4, mined=0.5)),
+    "long": (Stage(2000, 256, 0, 2e-4), Stage(1000, 256, 0, 1e-4, mined=0.5)),
 }
 
 
@@ -42,7 +42,7 @@ class FinetuneConfig:
     schedule: Schedule = SCHEDULES["default"]
     pairs: PairConfig = field(default_factory=PairConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(symmetric=True))
-    held_out: int = 20
+    held_out: int = 50
     longest_tokens: int = 32
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ from market.text import Progress, TextEncoder, clean_text
 
 KIND, FORMAT = "text-student", 2
 ROWS_PER_STEP = 4096
+SUMMED_ONE_BY_ONE = 6  # texts; for more a sparse product is faster
 FEW_TEXTS = 64  # up to here other threads are not worth waiting for: a request's texts are read in its own
 
 
@@ -79,6 +80,21 @@ class Features:
         cells = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
         return scipy.sparse.csr_matrix(cells, shape=shape)
 
+    def sum(self, bag: np.ndarray, table: np.ndarray) -> np.ndarray:
+        """float32[d]: shares([bag]) @ table bit for bit, at a sixth of the time for one text."""
+        keys = [(bag, self.pieces, 0), (bag[:-1] << 32 | bag[1:], self.neighbours, len(self.pieces))]
+        share = np.float32(1 / max(len(bag), 1))
+        weights: dict[int, np.float32] = {}
+        for wanted, known, offset in keys:
+            if len(known) and len(wanted):
+                place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+                for row in (place[known[place] == wanted] + offset).tolist():
+                    weights[row] = weights.get(row, np.float32(0)) + share
+        total = np.zeros(table.shape[1], np.float32)
+        for row in sorted(weights):  # the order in which a sparse product adds up
+            total += weights[row] * table[row]
+        return total
+
 
 class StaticEncoder:
     """A fitted student. What it never met is skipped; a text without any known piece is a row of zeros."""
@@ -99,7 +115,10 @@ class StaticEncoder:
         out = np.zeros((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), ROWS_PER_STEP):
             bags = _pieces(self._split, texts[start : start + ROWS_PER_STEP])
-            means = self._features.shares(bags) @ self._table  # [rows, d]
+            if len(bags) <= SUMMED_ONE_BY_ONE:
+                means = np.stack([self._features.sum(bag, self._table) for bag in bags])  # [rows, d]
+            else:
+                means = self._features.shares(bags) @ self._table
             lengths = np.sqrt(np.einsum("nd,nd->n", means, means))
             known = lengths > 1e-9
             out[start : start + len(bags)][known] = means[known] / lengths[known, None]

@@ -9,10 +9,12 @@ from itertools import product
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from market.errors import ArtefactError, ConfigError, UserError
 from market.text import TextEncoder
-from organic.language.student import StaticEncoder, StudentConfig, _ridge, fit_student
+from organic.language.student import Features, StaticEncoder, StudentConfig, _ridge, fit_student
 
 LEVELS = ["Junior", "Senior", "Night shift", "Assistant", "Trainee", "Head"]
 TITLES = [
@@ -66,6 +68,14 @@ def test_a_row_does_not_depend_on_its_neighbours(student):
     together = student.encode(TITLES)
     for title, row in zip(TITLES, together, strict=True):
         np.testing.assert_array_equal(student.encode([title])[0], row)
+
+
+@given(st.lists(st.integers(0, 6), max_size=12), st.integers(0, 2**31))
+def test_a_few_texts_are_summed_as_many_are(pieces, seed):
+    table = np.random.default_rng(seed).standard_normal((8, 5)).astype(np.float32)
+    features = Features(np.array([0, 1, 3, 5]), np.array([0 << 32 | 1, 1 << 32 | 1, 3 << 32 | 5, 5 << 32 | 0]))
+    bag = np.array(pieces, np.int64)
+    np.testing.assert_array_equal(features.sum(bag, table), (features.shares([bag]) @ table)[0])
 
 
 def test_the_order_of_the_texts_does_not_matter(student, teacher):
