@@ -26,6 +26,7 @@ from market.records import Filters, Job, Recommendation, SeekerProfile
 from market.taxonomy import Taxonomy
 from market.text import TextEncoder, TextVectors
 from organic.capped import SPACE
+from organic.learning.model import LearnedTowers
 from organic.quality.build import Context, build_rules, jobs_of, occupations_by_title
 from organic.quality.config import RuleConfig
 from organic.question import Answer, Question
@@ -34,7 +35,7 @@ from organic.renewal import renew
 from organic.request_text import load_request_encoder
 from organic.rows import JobBook
 from organic.rules import RULES, both, clause_of
-from organic.towers import TextTowers
+from organic.towers import TextTowers, Towers
 from targeting.auction import SECOND_PRICE, run_auction
 from targeting.audience import Liquidity
 from targeting.campaigns import Campaign
@@ -50,7 +51,8 @@ LIVE = Filters((("campaign=live",),))
 AUTO_CPC_MICROS = 800_000  # ceiling of an auto bid per click until pacing on live spend sets it
 RESERVE_MICROS = 100_000
 JOBS_KIND, JOBS_FORMAT = "vacancies", 1
-STUDENT, RULES_FILE = "student", "rules.json"  # in the folder of the artefacts, where they are wanted
+# in the folder of the artefacts, where they are wanted
+ENCODER, STUDENT, TOWERS, RULES_FILE = "encoder", "student", "towers", "rules.json"
 SHOWN = 20
 
 
@@ -63,6 +65,7 @@ class Marketplace:
         encoder: TextVectors,
         *,
         request_encoder: TextVectors | None = None,
+        towers: Towers | None = None,
         rules: RuleConfig | None = None,
         secret: bytes = b"",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -74,7 +77,7 @@ class Marketplace:
         self._taxonomy: Taxonomy = learned.taxonomy
         self._titles = ProfileReader(self._taxonomy, encoder)  # of jobs, and at leisure
         self._profiles = self._reader(request_encoder)
-        towers = TextTowers(encoder, request_encoder=request_encoder)
+        towers = towers or TextTowers(encoder, request_encoder=request_encoder)
         self._editions = [Edition(self._empty_index(towers), towers)]  # two while vectors are renewed, the newer last
         self._book = JobBook()
         context = Context(now, jobs_of(self._book), occupations_by_title(self._taxonomy))
@@ -90,17 +93,22 @@ class Marketplace:
     ) -> Marketplace:
         """The engine on what `graph fit` or the demo wrote; ArtefactError says what is missing or damaged.
 
-        Where the artefacts hold a student of the text encoder, requests are read by that; where they hold rules.json,
-        as `organic rules learn` writes it, those quality rules are in force.
+        In the folder of the artefacts may lie what other commands write, and is used where it lies: `encoder/` (text
+        fit), `student/` of it for requests (text distill), `towers/` on it (organic fit), `rules.json` (organic rules
+        learn).
         """
-        encoder = TextEncoder(cache_dir=cache)
+        own = artefacts / ENCODER
+        encoder = TextEncoder(own if own.is_dir() else None, cache_dir=cache)
         student = artefacts / STUDENT
         request_encoder = load_request_encoder(student, encoder) if student.is_dir() else None
+        trained = artefacts / TOWERS
+        towers = LearnedTowers.load(trained, encoder)[0] if trained.is_dir() else None
         learned, rules = Learned.load(artefacts), artefacts / RULES_FILE
         return cls(
             learned,
             encoder,
             request_encoder=request_encoder,
+            towers=towers,
             rules=RuleConfig.load(rules) if rules.is_file() else None,
             secret=secret,
             nonce=nonce,
@@ -237,7 +245,7 @@ class Marketplace:
     def _index(self) -> Index:
         return self._editions[0].index
 
-    def _empty_index(self, towers: TextTowers) -> Index:
+    def _empty_index(self, towers: Towers) -> Index:
         return Index(spaces={SPACE: towers.dimension, "graph": self._learned.occupation_vectors.shape[1]}, device="cpu")
 
     def _reader(self, request_encoder: TextVectors | None) -> ProfileReader:

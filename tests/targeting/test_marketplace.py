@@ -17,6 +17,7 @@ from market.errors import ArtefactError, ConflictError
 from market.money import Money
 from market.records import Filters, Job, SeekerProfile
 from organic.question import Question
+from organic.towers import Request
 from sim.generated import generated_taxonomy
 from targeting.audience import Liquidity
 from targeting.campaigns import Bid, Budget, Campaign
@@ -351,6 +352,30 @@ def test_requests_are_read_by_the_student_where_there_is_one() -> None:
     engine.slate(SeekerProfile("s1", ("Nursing helper",)), None, ANY, 2, 2)
     assert teacher.encoded == []
     assert {"Nursing helper", "night shifts"} <= set(student.encoded)
+
+
+class ByWage:
+    """Towers of two dimensions that know nothing but what a job pays."""
+
+    dimension = 2
+
+    def job_vectors(self, jobs: Sequence[Job]) -> np.ndarray:
+        share = np.array([min((job.wage or 0) / 1e5, 1) for job in jobs], np.float32)
+        return np.stack([share, np.sqrt(1 - share**2)], axis=1)
+
+    def request_vectors(self, requests: Sequence[Request]) -> np.ndarray:
+        return np.tile(np.array([1, 0], np.float32), (len(requests), 1))
+
+
+def test_towers_of_its_own_rank_the_organic_jobs() -> None:
+    engine = Marketplace(small_learned(), WordEncoder(), towers=ByWage(), now=lambda: NOW)
+    paid = [replace(job, wage=1e3 * at) for at, job in enumerate(JOBS, start=1)]
+    engine.upsert_jobs(paid)
+    shown = engine.answer(Question(SeekerProfile("s1", ("Nurse",)), filters=ANY, k=len(paid))).items
+    wage = {job.job_id: job.wage or 0 for job in paid}
+    order = [wage[item.job_id] for item in shown]
+    assert len(order) > 1
+    assert order == sorted(order, reverse=True)
 
 
 # ---- audience
