@@ -34,7 +34,8 @@ from market.tables import Tables
 from market.taxonomy import Taxonomy
 from market.text import TextEncoder
 from sim.behaviour import read_behaviour
-from sim.logs import LoggingConfig, education_before, write_logs
+from sim.log_tables import education_before
+from sim.logs import LoggingConfig, write_logs
 from sim.world import SERVE, World, WorldConfig, build_world
 
 SEED = 0

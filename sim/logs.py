@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 
 from market.compiled import njit
-from market.tables import check_table
 from sim.behaviour import apply_probability, click_logit, examination, grade_table, hash_uniform
 from sim.dismissals import (
     DismissalConfig,
@@ -25,9 +24,9 @@ from sim.dismissals import (
     posting_keys,
 )
 from sim.lives import draw_employers
+from sim.log_tables import job_table, log_table, occupation_table, profile_tables
 from sim.world import FIT, Vacancies, World, open_vacancies
 
-DAY_US = 86_400_000_000
 PERIOD_DAYS = 60.0  # applications of one employer, occupation and period go to one vacancy
 
 
@@ -150,9 +149,9 @@ def write_logs(world: World, config: LoggingConfig) -> dict[str, pa.Table]:
     }
     rng.random(len(shown.seeker))  # a draw of earlier versions: without it the tables below would change
     tables = {
-        "occupations": _occupations(world),
-        "jobs": _job_table(world, jobs, job_id),
-        **_profiles(world, config, seeker_id, rng),
+        "occupations": occupation_table(world),
+        "jobs": job_table(world, jobs, job_id),
+        **profile_tables(world, config.late_share, config.missing_employer_share, seeker_id, rng),
     }
     for name, frame in events.items():
         tables[name] = _event_table(name, frame, config, rng)
@@ -168,7 +167,7 @@ def _event_table(name: str, frame: pd.DataFrame, config: LoggingConfig, rng: np.
     frame = frame.assign(event_id=[f"{name[:3]}-{i}" for i in range(len(frame))])
     twice = rng.random(len(frame)) < config.duplicate_share
     frame = pd.concat([frame, frame[twice]], ignore_index=True)
-    return _table(name, frame.iloc[rng.permutation(len(frame))], {"occurred_at": "day"})
+    return log_table(name, frame.iloc[rng.permutation(len(frame))], {"occurred_at": "day"})
 
 
 def _dismissals(
@@ -328,104 +327,3 @@ def _shown_rows(shown: Shown, keep: np.ndarray, seeker_id: np.ndarray, job_id: n
             "day": shown.day[keep],
         }
     )
-
-
-def _profiles(
-    world: World, config: LoggingConfig, seeker_id: np.ndarray, rng: np.random.Generator
-) -> dict[str, pa.Table]:
-    lives, careers = world.lives, world.careers
-    rows = np.flatnonzero((world.fold[lives.seeker] == FIT) & (lives.start_day < world.window_day))
-    seeker = lives.seeker[rows]
-    recorded = lives.start_day[rows] + rng.exponential(20, len(rows))
-    late = rng.random(len(rows)) < config.late_share
-    recorded = recorded + np.where(late, rng.uniform(60, 300, len(rows)), 0)
-    seen = recorded < world.window_day  # what is not recorded yet is not in the export
-    rows, seeker, recorded = rows[seen], seeker[seen], recorded[seen]
-    follows = np.concatenate([seeker[1:] == seeker[:-1], [False]])
-    ended = np.where(follows, np.concatenate([lives.start_day[rows][1:], [0.0]]), np.nan)
-    employer = np.array([f"e{i}" for i in lives.employer[rows]], dtype=object)
-    employer[rng.random(len(rows)) < config.missing_employer_share] = None
-    positions = pd.DataFrame(
-        {
-            "seeker_id": seeker_id[seeker],
-            "employer_id": employer,
-            "occupation": np.asarray(careers.taxonomy.codes, dtype=object)[lives.occupation[rows]],
-            "title": [world.facts.titles[o][0] for o in lives.occupation[rows]],
-            "geo": np.asarray(world.metros.ids, dtype=object)[lives.metro[seeker]],
-            "started": lives.start_day[rows],
-            "ended": ended,
-            "recorded": recorded,
-        }
-    ).iloc[rng.permutation(len(rows))]
-    fit = np.flatnonzero(world.fold == FIT)
-    schooling = education_before(world)[fit]
-    seekers = pd.DataFrame(
-        {
-            "seeker_id": seeker_id[fit],
-            "geo": np.asarray(world.metros.ids, dtype=object)[lives.metro[fit]],
-            "education_years": np.where(np.isnan(schooling), None, schooling),
-            "updated": world.window_day,
-        }
-    )
-    return {
-        "positions": _table(
-            "positions", positions, {"started_at": "started", "ended_at": "ended", "recorded_at": "recorded"}
-        ),
-        "seekers": _table("seekers", seekers, {"updated_at": "updated"}),
-    }
-
-
-def education_before(world: World) -> np.ndarray:
-    """float32[S]: schooling of each seeker at its last observation up to the last visible survey year (NaN: none)."""
-    careers = world.careers
-    visible = careers.year <= world.config.last_year
-    known = np.full(len(careers.person_ids), np.nan, np.float32)
-    known[careers.person[visible]] = careers.education_years[visible]  # rows are sorted by year: the last one stays
-    return known[world.lives.person]
-
-
-def _occupations(world: World) -> pa.Table:
-    taxonomy = world.careers.taxonomy
-    return pa.table(
-        {
-            "occupation": list(taxonomy.codes),
-            "title": list(taxonomy.titles),
-            "section": [taxonomy.section_names[i] for i in taxonomy.section],
-            "major": [taxonomy.major_names[i] for i in taxonomy.major],
-        }
-    )
-
-
-def _job_table(world: World, jobs: Vacancies, job_id: np.ndarray) -> pa.Table:
-    frame = pd.DataFrame(
-        {
-            "job_id": job_id,
-            "account_id": [f"acc-{e}" for e in jobs.employer],
-            "employer_id": [f"e{e}" for e in jobs.employer],
-            "occupation": np.asarray(world.careers.taxonomy.codes, dtype=object)[jobs.occupation],
-            "title": [world.title(jobs, i) for i in range(len(jobs))],
-            "description": [world.facts.descriptions[o] for o in jobs.occupation],
-            "geo": np.asarray(world.metros.ids, dtype=object)[jobs.metro],
-            "remote": jobs.remote,
-            "wage": np.round(jobs.wage, 2),
-            "posted": jobs.posted_day,
-            "expires": jobs.expires_day,
-        }
-    )
-    return _table("jobs", frame, {"posted_at": "posted", "expires_at": "expires"})
-
-
-def _table(name: str, frame: pd.DataFrame, times: dict[str, str]) -> pa.Table:
-    """An Arrow table with day numbers turned into UTC timestamps, checked like anybody else's."""
-    frame = frame.copy()
-    for target, source in times.items():
-        day = frame.pop(source).to_numpy(float)
-        micros = np.where(np.isnan(day), 0, day * DAY_US).astype(np.int64)
-        frame[target] = pa.array(micros, pa.int64(), mask=np.isnan(day)).cast(pa.timestamp("us", tz="UTC"))
-    columns = {column: pa.array(frame[column], from_pandas=True) for column in frame.columns if column not in times}
-    columns |= {target: _time(frame, target) for target in times}
-    return check_table(name, pa.table(columns))
-
-
-def _time(frame: pd.DataFrame, column: str) -> pa.Array:
-    return pa.array(frame[column], pa.timestamp("us", tz="UTC"), from_pandas=True)

@@ -16,7 +16,7 @@ from graph.history import examples_of_profiles
 from graph.linking.attributes import job_attributes
 from market.money import Money
 from sim.behaviour import apply_probability, click_logit, grade_table, hash_normals
-from sim.logs import education_before
+from sim.log_tables import education_before
 from sim.loop import OrganicLists, Pairs, Terms, Traffic
 from sim.world import SERVE, World
 from targeting.learned import Learned

@@ -13,7 +13,8 @@ import pytest
 
 from graph.hires import confirm
 from market.tables import SCHEMAS, Tables, check_table
-from sim.logs import LoggingConfig, _serve_lists, education_before, write_logs
+from sim.log_tables import education_before
+from sim.logs import LoggingConfig, _serve_lists, write_logs
 from sim.world import FIT, World
 
 EVENTS = ("impressions", "clicks", "applications", "saves", "dismissals")
