@@ -28,7 +28,7 @@ from organic.learning.schedule import Budget, Schedule, Stage, ablation, in_batc
 from organic.learning.train import TrainConfig, train_towers
 
 SEEDS = (0, 1, 2, 3, 4)
-BUDGET = Budget(steps=300, items=512)
+BUDGET = Budget(steps=200, items=512)
 RATES = (1e-3, 3e-3, 1e-2)
 K, BATCH, DIMENSION = 100, 2048, 128
 PAIRS = PairConfig(noisy_share=0.0, description_share=0.0, skills_share=0.0, noisy_variants=1)

@@ -12,6 +12,8 @@ from bench.organic_activity import aggregators, as_log, cooccurrence_vectors, fo
 from market.careers import Careers
 from market.taxonomy import build_taxonomy
 
+pytestmark = pytest.mark.journey  # long for `make check`
+
 C, YEARS = 12, 6
 TAXONOMY = build_taxonomy("twelve", [(str(c), f"Title {c}", f"section {c // 4}", "major") for c in range(C)])
 QUICK = Budget(epochs=1, proxy_epochs=1, task_epochs=1, seeds=(0, 1), rates=(0.5, 0.8))

@@ -13,6 +13,8 @@ from market.tables import Tables
 from organic.activity.sequences import APPLY
 from tests.sim.small_world import small_logs, small_world
 
+pytestmark = pytest.mark.journey  # long for `make check`
+
 QUICK = Budget(epochs=1, proxy_epochs=1, seeds=(0,), rates=(0.8,))
 
 

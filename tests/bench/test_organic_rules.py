@@ -19,6 +19,8 @@ from sim.logs import LoggingConfig, write_logs
 from sim.world import World, WorldConfig, build_world
 from tests.organic.small_market import WordEncoder
 
+pytestmark = pytest.mark.journey  # long for `make check`
+
 
 @cache
 def world() -> World:

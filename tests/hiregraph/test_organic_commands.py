@@ -15,6 +15,8 @@ from market.ranking import read_run
 from market.tables import Tables, write_tables
 from tests.organic.learning.small_logs import EVENTS, at, logs
 
+pytestmark = pytest.mark.journey  # long for `make check`
+
 
 def written(folder: Path, tables: Tables) -> Path:
     write_tables(folder, tables.tables, "test")

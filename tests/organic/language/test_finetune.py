@@ -18,6 +18,8 @@ from organic.language.pairs import PairConfig
 from organic.learning.schedule import Stage
 from tests.organic.language.small_classifications import write_classifications
 
+pytestmark = pytest.mark.journey  # long for `make check`
+
 CONFIG = FinetuneConfig(
     schedule=(Stage(3, 4, 0, 1e-4), Stage(2, 4, 2, 1e-5, mined=0.5)),
     pairs=PairConfig(skills_named=2, neighbours=2),
