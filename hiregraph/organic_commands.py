@@ -162,8 +162,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict) and "mean" in value:
         if value["mean"] is None:
             return "-"
-        low, high = value["ci95"] or (float("nan"),) * 2
-        return f"{value['mean']:.4f} [{low:.4f}, {high:.4f}]" + (f" n {value['n']}" if "n" in value else "")
+        interval = "" if value["ci95"] is None else " [{:.4f}, {:.4f}]".format(*value["ci95"])
+        return f"{value['mean']:.4f}{interval}" + (f" n {value['n']}" if "n" in value else "")
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
     return str(value)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from hiregraph.organic_commands import organic_app
+from hiregraph.organic_commands import _shown, organic_app
 from market.errors import ArtefactError, ConfigError, DataError, UserError
 from market.ranking import read_run
 from market.tables import Tables, write_tables
@@ -93,3 +93,9 @@ def test_an_empty_table_of_jobs_is_named(tmp_path):
     pq.write_table(pq.read_table(folder / "jobs.parquet").slice(0, 0), folder / "jobs.parquet")
     with pytest.raises(UserError, match="jobs: the table is empty"):
         call("fit", "--logs", folder, "--out", tmp_path / "model")
+
+
+def test_a_mean_without_an_interval_is_shown_alone() -> None:
+    assert _shown({"mean": 1.0, "ci95": None, "n": 1}) == "1.0000 n 1"
+    assert _shown({"mean": 0.5, "ci95": [0.25, 0.75]}) == "0.5000 [0.2500, 0.7500]"
+    assert _shown({"mean": None, "ci95": None}) == "-"
