@@ -14,6 +14,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import threading
 from collections.abc import Iterator
@@ -28,10 +29,8 @@ NOT_HERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}  # no such c
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
     """An empty directory beside `target`, removed at the end with whatever lies under its name by then."""
-    name = f".{target.name}.{os.getpid()}.{threading.get_ident()}.writing"
-    scratch = target.parent / name
     _remove_abandoned(target)
-    descriptor = _created_and_locked(scratch)
+    scratch, descriptor = _created_and_locked(target)
     try:
         yield scratch
     finally:
@@ -91,17 +90,22 @@ def _two_renames(fresh: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _created_and_locked(scratch: Path) -> int:
-    """A descriptor that holds the lock of a directory that is ours and still there."""
+def _created_and_locked(target: Path) -> tuple[Path, int]:
+    """A new directory, and a descriptor that holds its lock.
+
+    Its name is used once: another writer may be about to remove, by name, what lay under an earlier one.
+    """
     while True:
+        name = f".{target.name}.{os.getpid()}.{threading.get_ident()}.{secrets.token_hex(4)}.writing"
+        scratch = target.parent / name
         scratch.mkdir(parents=True)
         try:
             descriptor = os.open(scratch, os.O_RDONLY)
         except FileNotFoundError:
             continue  # another writer took it for abandoned before it was locked
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if scratch.exists() and os.path.samestat(os.fstat(descriptor), scratch.stat()):
-            return descriptor
+        if scratch.exists():
+            return scratch, descriptor
         os.close(descriptor)
 
 

@@ -103,6 +103,14 @@ def test_an_artefact_is_replaced_again_and_again(tmp_path):
         assert names(tmp_path) == ["artefact"]
 
 
+def test_no_two_writers_ever_have_a_scratch_directory_of_one_name(tmp_path):
+    used = []
+    for _ in range(3):
+        with scratch_beside(tmp_path / "artefact") as scratch:
+            used.append(scratch)
+    assert len(set(used)) == 3
+
+
 def test_threads_that_write_the_same_artefact_do_not_meet(tmp_path):
     barrier, errors = threading.Barrier(4), []
 
