@@ -53,7 +53,8 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -x -m "not slow and not gpu and not postgres and not browser and not journey"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -x -m "not slow and not gpu and not postgres and not browser and not journey" \
+		--ignore=tests/bench --ignore=tests/hiregraph --ignore=tests/contracts --ignore=tests/gpu_index/cuda
 
 format: install
 	$(BIN)/ruff format .

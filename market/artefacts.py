@@ -24,7 +24,7 @@ from market.swap import scratch_beside, swap_in, sync
 
 MANIFEST = "manifest.json"
 BLANK = "0" * 64  # stands for the digest of a manifest while that is computed
-ATTEMPTS = 10  # to read an artefact that is replaced at the same time
+ATTEMPTS = 100  # to read an artefact that is replaced at the same time
 
 T = TypeVar("T")
 
@@ -148,8 +148,8 @@ def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest
 def reading(source: Path, read: Callable[[], T]) -> T:
     """`read()`, again if the artefact at `source` was replaced meanwhile: what comes back is of one version.
 
-    Without this a reader may check the files of one version and then load those of the next. After ten versions in a
-    row that came faster than they could be read, ArtefactError.
+    Without this a reader may check the files of one version and then load those of the next. After a hundred versions
+    that came faster than they could be read, ArtefactError.
     """
     for _ in range(ATTEMPTS):
         before = _version(source)
