@@ -56,7 +56,7 @@ check: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -x -m "not slow and not gpu and not postgres and not browser and not journey" \
 		--ignore=tests/bench --ignore=tests/hiregraph --ignore=tests/contracts --ignore=tests/gpu_index/cuda \
 		--ignore=tests/sim --ignore=tests/gpu_index/test_index_state_machine.py \
-		--ignore=tests/targeting/test_ledger_under_stress.py
+		--ignore=tests/targeting/storage/test_ledger_under_stress.py
 
 format: install
 	$(BIN)/ruff format .

@@ -74,7 +74,7 @@ def recommend(
 
 def read_question(seeker: Path, query: str | None, k: int) -> Question:
     """What is asked, checked as the API checks it; DataError names the field."""
-    from targeting.schemas import RecommendIn
+    from targeting.http.schemas import RecommendIn
 
     content = _json(seeker, _text(seeker))
     if not isinstance(content, dict):
@@ -85,7 +85,7 @@ def read_question(seeker: Path, query: str | None, k: int) -> Question:
 
 def read_jobs(path: Path) -> list[Job]:
     """Jobs in the order of the file; DataError names the job and the field."""
-    from targeting.schemas import JobIn
+    from targeting.http.schemas import JobIn
 
     text = _text(path)
     try:
@@ -136,7 +136,7 @@ def _json(path: Path, text: str, line: int | None = None) -> Any:
 def _read(shape: type[Shape], value: Any, where: str) -> Shape:
     from pydantic import ValidationError
 
-    from targeting.problems import said
+    from targeting.http.problems import said
 
     try:
         return shape.model_validate(value)

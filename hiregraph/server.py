@@ -15,11 +15,12 @@ from fastapi import FastAPI
 from hiregraph.settings import Settings, hand_over, load_settings, token_secret
 from market.clock import SystemClock
 from market.errors import ArtefactError, ConfigError
-from targeting.api import create_app
-from targeting.database import Database
 from targeting.engine import Engine, NoEngine
+from targeting.http.api import create_app
+from targeting.http.config import ServiceConfig
 from targeting.migrations import upgrade
-from targeting.store import Store
+from targeting.storage.database import Database
+from targeting.storage.store import Store
 
 log = structlog.get_logger()
 
@@ -58,7 +59,14 @@ def build_app(settings: Settings) -> FastAPI:
         log.warning("engine not ready, campaigns work all the same", missing=missing)
     else:
         _first_jobs(store, settings)
-    return create_app(store, engine, SystemClock(), docs=settings.docs, secret=token_secret(settings))
+    return create_app(
+        store,
+        engine,
+        SystemClock(),
+        ServiceConfig(docs=settings.docs),
+        secret=token_secret(settings),
+        housekeeping=True,
+    )
 
 
 def open_store(url: str) -> Store:

@@ -12,9 +12,9 @@ import typer
 from hiregraph.server import logs_to_stderr, open_store, run
 from hiregraph.settings import load_settings
 from market.clock import SystemClock
-from targeting.database import Database
-from targeting.keys import ROLES, make_key
 from targeting.migrations import upgrade
+from targeting.storage.database import Database
+from targeting.storage.keys import ROLES, make_key
 
 DbOption = Annotated[str | None, typer.Option("--db", help="Database URL; default HIREGRAPH_DB.", metavar="URL")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

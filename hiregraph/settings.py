@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.errors import ConfigError
-from targeting.database import sqlite_path
+from targeting.storage.database import sqlite_path
 
 PREFIX = "HIREGRAPH_"
 SECRET_BYTES = 32

@@ -1,6 +1,6 @@
 """What the API asks of the engine that searches, ranks and targets.
 
-The engine is memory that can be rebuilt: jobs and campaigns live in the store, `targeting.mirror` carries them over.
+The engine is memory that can be rebuilt: jobs and campaigns live in the store, `storage.mirror` carries them over.
 """
 
 from __future__ import annotations
@@ -66,6 +66,18 @@ class Audience:
     links: tuple[AudienceLink, ...]
 
 
+@dataclass(frozen=True)
+class SlateRequest:
+    """At most `organic` and `promoted` items for a seeker; campaigns in `tired` have been shown to them enough."""
+
+    seeker: SeekerProfile
+    query: str | None
+    filters: Filters
+    organic: int
+    promoted: int
+    tired: frozenset[str] = frozenset()
+
+
 class NotReadyError(UserError):
     """The engine lacks something it needs to answer; the message says what to do."""
 
@@ -91,10 +103,8 @@ class Engine(Protocol):
     def answer(self, question: Question) -> Answer:
         """The same with notes on the answer, counts of facets and what else a question may ask for."""
 
-    def slate(
-        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
-    ) -> list[SlateItem]:
-        """At most `organic` organic and `promoted` promoted jobs, in the order to be shown."""
+    def slate(self, asked: SlateRequest) -> list[SlateItem]:
+        """Organic and promoted jobs in the order to be shown."""
 
     def audience(self, campaign: Campaign, job: Job) -> Audience:
         """Whom the campaign is shown to, and what was learned that says so."""
@@ -124,9 +134,7 @@ class NoEngine:
     def answer(self, question: Question) -> Answer:
         raise NotReadyError(self._missing)
 
-    def slate(
-        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
-    ) -> list[SlateItem]:
+    def slate(self, asked: SlateRequest) -> list[SlateItem]:
         raise NotReadyError(self._missing)
 
     def audience(self, campaign: Campaign, job: Job) -> Audience:

@@ -39,7 +39,7 @@ from organic.towers import TextTowers, Towers
 from targeting.auction import SECOND_PRICE, run_auction
 from targeting.audience import Liquidity
 from targeting.campaigns import Campaign
-from targeting.engine import REACH_FLOOR, Audience, AudienceLink, AudienceSegment, SlateItem
+from targeting.engine import REACH_FLOOR, Audience, AudienceLink, AudienceSegment, SlateItem, SlateRequest
 from targeting.learned import Learned
 from targeting.profiles import ProfileReader
 from targeting.response import pair_features
@@ -190,12 +190,11 @@ class Marketplace:
             self._recommender.switch(fresh.index, towers)
         return written
 
-    def slate(
-        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
-    ) -> list[SlateItem]:
-        listed = self.recommend(seeker, query, filters, organic + promoted) if organic else []
+    def slate(self, asked: SlateRequest) -> list[SlateItem]:
+        organic = asked.organic
+        listed = self.recommend(asked.seeker, asked.query, asked.filters, organic + asked.promoted) if organic else []
         try:
-            sales = self._sell(seeker, filters, promoted) if promoted else []
+            sales = self._sell(asked) if asked.promoted else []
             shown = len(beside(listed, sales, organic))
             sales = [
                 sign_sale(sale, position_of(slot, shown), self._secret, self._now(), self._nonce())
@@ -277,11 +276,12 @@ class Marketplace:
         vectors = {SPACE: organic, "graph": self._learned.occupation_vectors[occupation]}
         index.upsert(self._book.rows([job.job_id for job in jobs]), vectors=vectors, terms=terms)
 
-    def _sell(self, seeker: SeekerProfile, filters: Filters, slots: int) -> list[Sale]:
+    def _sell(self, asked: SlateRequest) -> list[Sale]:
         """Retrieve by lift, keep the best share theta, auction the slots."""
+        seeker, slots = asked.seeker, asked.promoted
         example = self._profiles.example(seeker, self._now())
         affinity, learned = self._learned.affinity, self._learned
-        clause = clause_of(both([self._recommender.hard_filters(seeker, filters), LIVE]))
+        clause = clause_of(both([self._recommender.hard_filters(seeker, asked.filters), LIVE]))
         in_reach = self._index.count(clause)
         seats = self._liquidity.seats(in_reach)
         if not seats:

@@ -1,6 +1,6 @@
 """The schema of the store and how it grew: one file per step in `versions/`, applied by `upgrade`.
 
-A new step, from a checkout: write `versions/NNNN_what.py` by hand; a test compares the result with `targeting.tables`.
+A new step, from a checkout: write `versions/NNNN_what.py` by hand; a test compares the result with `storage.tables`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 
 from market.errors import ConfigError
-from targeting.database import Database
+from targeting.storage import ledger_tables, seeker_tables, tables
+from targeting.storage.base import Base
+from targeting.storage.database import Database
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
@@ -28,6 +30,13 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return before, head()
+
+
+def metadata() -> MetaData:
+    """All tables of the store, from the three modules that declare them."""
+    for module in (tables, ledger_tables, seeker_tables):
+        assert module.Base is Base
+    return Base.metadata
 
 
 def head() -> str:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from targeting.tables import Base
+from targeting.migrations import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata())
 context.run_migrations()

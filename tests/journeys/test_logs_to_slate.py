@@ -14,14 +14,14 @@ from starlette.testclient import TestClient
 from graph.train import TrainConfig
 from market.clock import FixedClock
 from market.tables import check_folder, read_tables, write_tables
-from targeting.api import create_app
 from targeting.audience import Liquidity
-from targeting.database import Database
-from targeting.keys import make_key
+from targeting.http.api import create_app
 from targeting.learned import Learned, LearnedConfig, fit_learned, save_hires
 from targeting.marketplace import Marketplace
 from targeting.migrations import upgrade
-from targeting.store import Store
+from targeting.storage.database import Database
+from targeting.storage.keys import make_key
+from targeting.storage.store import Store
 from targeting.tokens import verify
 from tests.organic.small_market import WordEncoder
 from tests.sim.small_world import small_logs, small_world

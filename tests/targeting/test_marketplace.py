@@ -21,7 +21,7 @@ from organic.towers import Request
 from sim.generated import generated_taxonomy
 from targeting.audience import Liquidity
 from targeting.campaigns import Bid, Budget, Campaign
-from targeting.engine import SlateItem
+from targeting.engine import SlateItem, SlateRequest
 from targeting.learned import Learned
 from targeting.marketplace import (
     AUTO_CPC_MICROS,
@@ -99,7 +99,7 @@ def promoted_ids(items: Sequence[SlateItem]) -> list[str]:
 
 
 def slate(engine: Marketplace, seeker: SeekerProfile = NURSE, organic: int = 5, promoted: int = 3) -> list[SlateItem]:
-    return engine.slate(seeker, None, ANY, organic, promoted)
+    return engine.slate(SlateRequest(seeker, None, ANY, organic, promoted))
 
 
 def test_promoted_items_say_so_and_on_whose_behalf_and_why(engine: Marketplace) -> None:
@@ -169,7 +169,7 @@ def test_promoted_jobs_obey_the_same_filters_as_organic_ones(engine: Marketplace
     shown = promoted_ids(slate(engine, promoted=12))
     assert "elsewhere" not in shown
     assert "remote" in shown
-    only_remote = engine.slate(NURSE, None, Filters((("remote=yes",),)), 5, 5)
+    only_remote = engine.slate(SlateRequest(NURSE, None, Filters((("remote=yes",),)), 5, 5))
     assert {item.job_id for item in only_remote} == {"remote"}
 
 
@@ -349,7 +349,7 @@ def test_requests_are_read_by_the_student_where_there_is_one() -> None:
     teacher.encoded.clear()
     shown = engine.answer(Question(SeekerProfile("s1", ("Nursing helper",)), "night shifts", k=3))
     assert len(shown.items) == 3
-    engine.slate(SeekerProfile("s1", ("Nursing helper",)), None, ANY, 2, 2)
+    engine.slate(SlateRequest(SeekerProfile("s1", ("Nursing helper",)), None, ANY, 2, 2))
     assert teacher.encoded == []
     assert {"Nursing helper", "night shifts"} <= set(student.encoded)
 

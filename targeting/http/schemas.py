@@ -27,9 +27,9 @@ from pydantic import (
 from market.clock import parse_rfc3339
 from market.records import Activity, ActivityKind, Filters, Job, SeekerProfile
 from organic.question import FACETS, Answer, Facet, Question
-from targeting.engine import SlateItem
-from targeting.mirror import Refusal
-from targeting.problems import said
+from targeting.engine import SlateItem, SlateRequest
+from targeting.http.problems import said
+from targeting.storage.mirror import Refusal
 
 MAX_K = 1_000
 MAX_JOBS = 1_000
@@ -244,6 +244,9 @@ class SlateIn(Search):
 
     k: Annotated[StrictInt, Field(ge=1, le=MAX_K)] = 20
     slots: Slots
+
+    def request(self) -> SlateRequest:
+        return SlateRequest(self.profile(), self.query, self.filters(), self.slots.organic, self.slots.promoted)
 
 
 class RecommendationOut(Model):

@@ -22,22 +22,14 @@ from sqlalchemy.orm import Session
 
 from market.clock import account_day
 from market.errors import ConfigError, NotFoundError
-from targeting.balances import Balances, short_of_money
 from targeting.campaigns import Campaign, serves
-from targeting.database import Database
 from targeting.engine import SlateItem
 from targeting.ledger import KAPPA, reservation
-from targeting.store import campaign_of, job_of
-from targeting.tables import (
-    BalanceRow,
-    CampaignRow,
-    DayBalanceRow,
-    JobRow,
-    PostingRow,
-    QuarantineRow,
-    ReserveRow,
-    SlateRow,
-)
+from targeting.storage.balances import Balances, short_of_money
+from targeting.storage.database import Database
+from targeting.storage.ledger_tables import BalanceRow, DayBalanceRow, PostingRow, QuarantineRow, ReserveRow, SlateRow
+from targeting.storage.store import campaign_of, job_of
+from targeting.storage.tables import CampaignRow, JobRow
 from targeting.tokens import Token, token_id
 
 _SWEPT = 1_000  # reserves released in one transaction

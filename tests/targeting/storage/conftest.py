@@ -14,12 +14,12 @@ from market.clock import account_day
 from market.money import Money
 from market.records import Job
 from targeting.campaigns import Bid, Budget, Campaign
-from targeting.database import Database
 from targeting.engine import SlateItem
-from targeting.ingestion import Event, EventType, Ingestion, Outcome
-from targeting.journal import BillingConfig, Journal, Served
 from targeting.migrations import upgrade
-from targeting.store import Store
+from targeting.storage.database import Database
+from targeting.storage.ingestion import Event, EventType, Ingestion, Outcome
+from targeting.storage.journal import BillingConfig, Journal, Served
+from targeting.storage.store import Store
 from targeting.tokens import Token, sign
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

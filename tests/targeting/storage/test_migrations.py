@@ -7,11 +7,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
 
 from market.errors import ConfigError
-from targeting.database import Database
-from targeting.journal import Journal
 from targeting.migrations import _config, head, upgrade
-from targeting.store import Store
-from targeting.tables import Base
+from targeting.storage.base import Base
+from targeting.storage.database import Database
+from targeting.storage.journal import Journal
+from targeting.storage.store import Store
 
 
 @pytest.fixture

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from targeting.ingestion import Outcome
-    from tests.targeting.conftest import Till
+    from targeting.storage.ingestion import Outcome
+    from tests.targeting.storage.conftest import Till
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # A sender of its own: for each line it reads, it takes one batch of events and says so once that is acknowledged.
 SENDER = """
 import json, sys
 from datetime import datetime
-from targeting.database import Database
-from targeting.ingestion import Event, Ingestion
+from targeting.storage.database import Database
+from targeting.storage.ingestion import Event, Ingestion
 
 ingestion = Ingestion(Database(sys.argv[1], lock_timeout_seconds=60), bytes.fromhex(sys.argv[2]))
 print("ready", flush=True)

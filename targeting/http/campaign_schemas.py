@@ -21,7 +21,7 @@ from targeting.campaigns import (
     Status,
 )
 from targeting.engine import REACH_FLOOR, Audience
-from targeting.schemas import Id, Line, Model, Number, Time
+from targeting.http.schemas import Id, Line, Model, Number, Time
 
 
 class MoneyIn(Model):

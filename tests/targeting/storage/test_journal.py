@@ -12,15 +12,15 @@ from sqlalchemy.exc import IntegrityError
 
 from market.errors import ConfigError, NotFoundError
 from market.money import Money
-from targeting.balances import Balances
 from targeting.campaigns import Budget
-from targeting.database import StoreUnavailableError
 from targeting.engine import SlateItem
-from targeting.journal import BillingConfig, Served
+from targeting.storage.balances import Balances
+from targeting.storage.database import StoreUnavailableError
+from targeting.storage.journal import BillingConfig, Served
 from targeting.tokens import sign
 
 if TYPE_CHECKING:
-    from tests.targeting.conftest import Till
+    from tests.targeting.storage.conftest import Till
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

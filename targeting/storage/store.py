@@ -21,11 +21,11 @@ from sqlalchemy.orm import Session
 from market.errors import ConflictError, NotFoundError
 from market.money import Money
 from market.records import Job
-from targeting.balances import change_caps, open_balance
 from targeting.campaigns import Bid, BidMode, Budget, Campaign, Objective, Pacing, Status
-from targeting.database import Database
-from targeting.keys import ApiKey, Role
-from targeting.tables import AnswerRow, CampaignRow, JobRow, KeyRow, RevisionRow
+from targeting.storage.balances import change_caps, open_balance
+from targeting.storage.database import Database
+from targeting.storage.keys import ApiKey, Role
+from targeting.storage.tables import AnswerRow, CampaignRow, JobRow, KeyRow, RevisionRow
 
 ANSWERS_KEPT = timedelta(hours=24)
 _CHUNK = 5_000

@@ -12,18 +12,17 @@ import structlog
 from fastapi import Depends, Header, Path, Request, Response
 
 from market.clock import Clock
-from market.records import Filters, SeekerProfile
-from targeting.campaign_schemas import CampaignOut
 from targeting.campaigns import Campaign, as_of, delivery
-from targeting.engine import Engine, NotReadyError, SlateItem
-from targeting.gate import Meter
-from targeting.ingestion import Ingestion
-from targeting.journal import Journal, Served
-from targeting.keys import Principal, Role
-from targeting.mirror import Mirror
-from targeting.problems import IdempotencyError, PreconditionError
-from targeting.schemas import ID_PATTERN
-from targeting.store import Answer, Store
+from targeting.engine import Engine, NotReadyError, SlateItem, SlateRequest
+from targeting.http.campaign_schemas import CampaignOut
+from targeting.http.gate import Meter
+from targeting.http.problems import IdempotencyError, PreconditionError
+from targeting.http.schemas import ID_PATTERN
+from targeting.storage.ingestion import Ingestion
+from targeting.storage.journal import Journal, Served
+from targeting.storage.keys import Principal, Role
+from targeting.storage.mirror import Mirror
+from targeting.storage.store import Answer, Store
 
 log = structlog.get_logger()
 
@@ -71,18 +70,16 @@ class Services:
 
         return [view(campaign) for campaign in campaigns]
 
-    def slate(
-        self, seeker: SeekerProfile, query: str | None, filters: Filters, organic: int, promoted: int
-    ) -> list[SlateItem]:
+    def slate(self, asked: SlateRequest) -> list[SlateItem]:
         """The engine's slate, what it costs reserved; organic jobs alone when the promoted part fails."""
         try:
             for _ in range(SERVING_TRIES):
-                items = self.engine.slate(seeker, query, filters, organic, promoted)
+                items = self.engine.slate(asked)
                 if not any(item.kind == "promoted" for item in items):
                     return items
                 if any(item.kind == "promoted" and item.offer is None for item in items):
                     break  # nothing could be billed for it
-                slate = Served(f"sla_{self.entropy(12).hex()}", seeker.seeker_id, tuple(items))
+                slate = Served(f"sla_{self.entropy(12).hex()}", asked.seeker.seeker_id, tuple(items))
                 refused = self.journal.reserve(slate, self.clock.now())
                 if not refused:
                     return items
@@ -91,7 +88,8 @@ class Services:
             raise
         except Exception as error:
             log.warning("slate failed; organic jobs only", error=type(error).__name__)
-        found = self.engine.recommend(seeker, query, filters, organic) if organic else []
+        organic = asked.organic
+        found = self.engine.recommend(asked.seeker, asked.query, asked.filters, organic) if organic else []
         return [
             SlateItem(job.job_id, "organic", position, job.score, job.reasons, sponsored=False)
             for position, job in enumerate(found, start=1)

@@ -1,142 +1,13 @@
-"""The tables of the store. `targeting.migrations` makes them; a test compares what it makes with what stands here."""
+"""The tables of the money; `targeting.storage.journal` and `credits` are the only writers."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    MetaData,
-    String,
-    Text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from market.money import MAX_MICROS
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """Aware datetimes in and out, UTC inside; SQLite has no time zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC).replace(tzinfo=None if dialect.name == "sqlite" else UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-        }
-    )
-
-
-class KeyRow(Base):
-    __tablename__ = "api_keys"
-
-    key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    digest: Mapped[str] = mapped_column(String(64), unique=True)
-    account_id: Mapped[str] = mapped_column(String(128))
-    role: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class JobRow(Base):
-    """A deleted job stays as a row: campaigns refer to it, and other processes have to hear of the deletion."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (Index("ix_jobs_revision", "revision", "job_id"), Index("ix_jobs_expires_at", "expires_at"))
-
-    job_id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    account_id: Mapped[str] = mapped_column(String(128))
-    title: Mapped[str] = mapped_column(Text)
-    company: Mapped[str] = mapped_column(Text)
-    description: Mapped[str] = mapped_column(Text)
-    geo: Mapped[str] = mapped_column(Text)
-    occupation: Mapped[str | None] = mapped_column(Text)
-    skills: Mapped[list[str]] = mapped_column(JSON)
-    seniority: Mapped[str | None] = mapped_column(Text)
-    remote: Mapped[bool]
-    wage: Mapped[float | None]
-    expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    posted_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    revision: Mapped[int] = mapped_column(BigInteger)
-    deleted: Mapped[bool]
-
-
-class CampaignRow(Base):
-    """Money is whole micros of `currency`; the database itself refuses what the rules of a campaign forbid."""
-
-    __tablename__ = "campaigns"
-    __table_args__ = (
-        CheckConstraint(f"total_micros > 0 AND total_micros <= {MAX_MICROS}", name="total_in_range"),
-        CheckConstraint("daily_micros > 0 AND daily_micros <= total_micros", name="daily_in_range"),
-        CheckConstraint("max_cpc_micros > 0 AND max_cpc_micros <= total_micros", name="max_cpc_in_range"),
-        CheckConstraint("ends_at > starts_at", name="ends_after_start"),
-        Index("ix_campaigns_account_id", "account_id", "campaign_id"),
-        Index("ix_campaigns_status", "status"),
-    )
-
-    campaign_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    account_id: Mapped[str] = mapped_column(String(128))
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id"))
-    name: Mapped[str] = mapped_column(Text)
-    currency: Mapped[str] = mapped_column(String(3))
-    total_micros: Mapped[int] = mapped_column(BigInteger)
-    daily_micros: Mapped[int | None] = mapped_column(BigInteger)
-    bid_mode: Mapped[str] = mapped_column(String(16))
-    max_cpc_micros: Mapped[int | None] = mapped_column(BigInteger)
-    objective: Mapped[str] = mapped_column(String(32))
-    starts_at: Mapped[datetime] = mapped_column(UtcTime)
-    ends_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    time_zone: Mapped[str] = mapped_column(String(64))
-    pacing: Mapped[str] = mapped_column(String(16))
-    status: Mapped[str] = mapped_column(String(16))
-    version: Mapped[int]
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class AnswerRow(Base):
-    __tablename__ = "answers"
-    __table_args__ = (Index("ix_answers_created_at", "created_at"),)
-
-    key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    idempotency_key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    request_digest: Mapped[str] = mapped_column(String(64))
-    status: Mapped[int]
-    body: Mapped[str] = mapped_column(Text)
-    etag: Mapped[str | None] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class RevisionRow(Base):
-    """One counter per kind of object, raised by every write of that kind."""
-
-    __tablename__ = "revisions"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    value: Mapped[int] = mapped_column(BigInteger)
-
-
-# The money. `targeting.journal` is the only writer.
+from targeting.storage.base import Base, UtcTime
 
 
 class BalanceRow(Base):
@@ -172,7 +43,7 @@ class DayBalanceRow(Base):
 
 
 class SlateRow(Base):
-    """What was served with at least one promoted item; items are [{job_id, kind, position, score, campaign_id}]."""
+    """What was served with at least one promoted item; items as `journal` logs them, with propensities."""
 
     __tablename__ = "slates"
 
@@ -195,6 +66,7 @@ class ReserveRow(Base):
         CheckConstraint("state IN ('open', 'clicked', 'released')", name="state_known"),
         Index("ix_reserves_lane", "lane"),
         Index("ix_reserves_due", "state", "release_at"),
+        Index("ix_reserves_seeker_id", "seeker_id", "release_at"),
     )
 
     token_id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -266,3 +138,20 @@ class PostingRow(Base):
     day: Mapped[str] = mapped_column(String(10))
     amount_micros: Mapped[int] = mapped_column(BigInteger)
     posted_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class CreditRow(Base):
+    """Money given back for a posting, a row of its own that stays as it is; balances are net of credits."""
+
+    __tablename__ = "credits"
+    __table_args__ = (
+        CheckConstraint("amount_micros > 0", name="amount_positive"),
+        Index("ix_credits_campaign_id", "campaign_id", "day"),
+    )
+
+    event_id: Mapped[str] = mapped_column(ForeignKey("postings.event_id"), primary_key=True)
+    campaign_id: Mapped[str] = mapped_column(ForeignKey("campaigns.campaign_id"))
+    day: Mapped[str] = mapped_column(String(10))
+    amount_micros: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(String(32))
+    credited_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -18,14 +18,14 @@ from organic.question import FACETS, Answer, Question
 from organic.recommend import Recommender, drop_job, put_jobs
 from organic.rows import JobBook
 from organic.towers import TextTowers
-from targeting.api import create_app
 from targeting.campaigns import Campaign
-from targeting.database import Database
 from targeting.engine import NoEngine
-from targeting.keys import make_key
+from targeting.http.api import create_app
+from targeting.http.schemas import MAX_SEEN
 from targeting.migrations import upgrade
-from targeting.schemas import MAX_SEEN
-from targeting.store import Store
+from targeting.storage.database import Database
+from targeting.storage.keys import make_key
+from targeting.storage.store import Store
 from tests.organic.small_market import NOW, WordEncoder
 
 PATH = "/v1/recommendations"

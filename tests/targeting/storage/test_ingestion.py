@@ -15,8 +15,8 @@ from market.records import Job
 from targeting.tokens import sign
 
 if TYPE_CHECKING:
-    from targeting.ingestion import EventType, Outcome
-    from tests.targeting.conftest import Till
+    from targeting.storage.ingestion import EventType, Outcome
+    from tests.targeting.storage.conftest import Till
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, StringConstraints, model_validator
 
-from targeting.campaign_schemas import MoneyOut
-from targeting.ingestion import Event, EventStatus, EventType, Outcome
-from targeting.schemas import MAX_K, Id, Line, Model, Time, or_why
+from targeting.http.campaign_schemas import MoneyOut
+from targeting.http.schemas import MAX_K, Id, Line, Model, Time, or_why
+from targeting.storage.ingestion import Event, EventStatus, EventType, Outcome
 
 MAX_EVENTS = 1_000
 

@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from market.errors import UserError
-from targeting.keys import Principal
-from targeting.problems import problem, problem_of
+from targeting.http.problems import problem, problem_of
+from targeting.storage.keys import Principal
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"})
 

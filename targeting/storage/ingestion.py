@@ -26,9 +26,10 @@ from sqlalchemy.orm import Session
 from market.clock import format_rfc3339
 from market.errors import AuthError
 from market.money import Money
-from targeting.database import Database
-from targeting.journal import BillingConfig, Charge, Click, record, settle
-from targeting.tables import EventRow, JobRow, QuarantineRow, ReserveRow
+from targeting.storage.database import Database
+from targeting.storage.journal import BillingConfig, Charge, Click, record, settle
+from targeting.storage.ledger_tables import EventRow, QuarantineRow, ReserveRow
+from targeting.storage.tables import JobRow
 from targeting.tokens import Token, token_id, verify
 
 EventType = Literal["impression", "click", "apply_start", "apply_complete", "dismiss", "save", "hire"]

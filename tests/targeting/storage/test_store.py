@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
-import targeting.database
+import targeting.storage.database
 from market.errors import ConfigError, ConflictError, NotFoundError
 from market.money import MAX_MICROS, Money
 from market.records import Job
 from targeting.campaigns import Bid, Budget, Campaign
-from targeting.database import Database, StoreUnavailableError
-from targeting.keys import make_key
 from targeting.migrations import upgrade
-from targeting.store import ANSWERS_KEPT, Answer, Revision, Store
-from targeting.tables import CampaignRow
+from targeting.storage.database import Database, StoreUnavailableError
+from targeting.storage.keys import make_key
+from targeting.storage.store import ANSWERS_KEPT, Answer, Revision, Store
+from targeting.storage.tables import CampaignRow
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -107,7 +107,7 @@ def test_every_write_raises_its_revision(store: Store) -> None:
 
 
 def test_changes_since_a_revision_come_in_portions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("targeting.store._CHUNK", 2)
+    monkeypatch.setattr("targeting.storage.store._CHUNK", 2)
     store.put_jobs([replace(COOK, job_id=f"z{n}") for n in range(3)])
     store.delete_job("j2")
     portions = list(store.job_changes(0, 3))
@@ -215,7 +215,7 @@ def test_a_long_log_is_checkpointed_by_the_next_writer(
     store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert database.path is not None
-    monkeypatch.setattr(targeting.database, "WAL_LIMIT_BYTES", 0)
+    monkeypatch.setattr(targeting.storage.database, "WAL_LIMIT_BYTES", 0)
     store.put_jobs([COOK])
     assert database.path.with_name(database.path.name + "-wal").stat().st_size == 0
 
@@ -246,11 +246,11 @@ def test_threads_write_one_after_the_other(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-import targeting.database
+import targeting.storage.database
 from market.records import Job
-from targeting.database import Database
-from targeting.store import Store
-targeting.database.WAL_LIMIT_BYTES = 100_000
+from targeting.storage.database import Database
+from targeting.storage.store import Store
+targeting.storage.database.WAL_LIMIT_BYTES = 100_000
 store = Store(Database(sys.argv[1]))
 for n in range(150):
     store.put_jobs([Job(sys.argv[2] + str(n), "acme", "Nurse", "Acme", "x" * 1000, "31080")])

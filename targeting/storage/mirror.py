@@ -18,8 +18,8 @@ from market.clock import Clock
 from market.records import Job
 from targeting.campaigns import Campaign, next_change, serves
 from targeting.engine import Engine
-from targeting.journal import Journal
-from targeting.store import Revision, Store
+from targeting.storage.journal import Journal
+from targeting.storage.store import Revision, Store
 
 log = structlog.get_logger()
 

@@ -16,9 +16,10 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from targeting.campaigns import Campaign
-from targeting.database import StoreUnavailableError
 from targeting.ledger import free_micros, postable
-from targeting.tables import BalanceRow, CampaignRow, DayBalanceRow
+from targeting.storage.database import StoreUnavailableError
+from targeting.storage.ledger_tables import BalanceRow, DayBalanceRow
+from targeting.storage.tables import CampaignRow
 
 Place = tuple[str, str]  # campaign id, local day of serving
 _FRESH = {"populate_existing": True}  # one session may move the same balance twice

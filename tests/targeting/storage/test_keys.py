@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-import targeting.keys
+import targeting.storage.keys
 from market.errors import AuthError, ConfigError
-from targeting.keys import ROLES, ApiKey, ForbiddenError, KeyRing, Principal, make_key
+from targeting.storage.keys import ROLES, ApiKey, ForbiddenError, KeyRing, Principal, make_key
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY, RECORD = make_key("acme", "owner", NOW, bytes(range(32)))
@@ -101,6 +101,6 @@ def test_bad_account_or_role_is_a_user_error(account: str, role: str) -> None:
 
 
 def test_digests_are_compared_in_constant_time() -> None:
-    source = inspect.getsource(targeting.keys)
+    source = inspect.getsource(targeting.storage.keys)
     assert "hmac.compare_digest(found.digest, digest)" in source
     assert "digest ==" not in source
