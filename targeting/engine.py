@@ -78,6 +78,16 @@ class SlateRequest:
     tired: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Slate:
+    """Items in the order to be shown, and what the auction saw: the seeker's present occupation as it was read, and
+    bar, the lowest winning score in expected micros an impression (0 where a slot stayed empty, None: none asked)."""
+
+    items: tuple[SlateItem, ...]
+    occupation: str | None = None
+    bar: float | None = None
+
+
 class NotReadyError(UserError):
     """The engine lacks something it needs to answer; the message says what to do."""
 
@@ -103,7 +113,7 @@ class Engine(Protocol):
     def answer(self, question: Question) -> Answer:
         """The same with notes on the answer, counts of facets and what else a question may ask for."""
 
-    def slate(self, asked: SlateRequest) -> list[SlateItem]:
+    def slate(self, asked: SlateRequest) -> Slate:
         """Organic and promoted jobs in the order to be shown."""
 
     def audience(self, campaign: Campaign, job: Job) -> Audience:
@@ -134,7 +144,7 @@ class NoEngine:
     def answer(self, question: Question) -> Answer:
         raise NotReadyError(self._missing)
 
-    def slate(self, asked: SlateRequest) -> list[SlateItem]:
+    def slate(self, asked: SlateRequest) -> Slate:
         raise NotReadyError(self._missing)
 
     def audience(self, campaign: Campaign, job: Job) -> Audience:

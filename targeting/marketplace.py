@@ -39,7 +39,7 @@ from organic.towers import TextTowers, Towers
 from targeting.auction import SECOND_PRICE, run_auction
 from targeting.audience import Liquidity
 from targeting.campaigns import Campaign
-from targeting.engine import REACH_FLOOR, Audience, AudienceLink, AudienceSegment, SlateItem, SlateRequest
+from targeting.engine import REACH_FLOOR, Audience, AudienceLink, AudienceSegment, Slate, SlateRequest
 from targeting.learned import Learned
 from targeting.profiles import ProfileReader
 from targeting.response import pair_features
@@ -190,7 +190,7 @@ class Marketplace:
             self._recommender.switch(fresh.index, towers)
         return written
 
-    def slate(self, asked: SlateRequest) -> list[SlateItem]:
+    def slate(self, asked: SlateRequest) -> Slate:
         organic = asked.organic
         listed = self.recommend(asked.seeker, asked.query, asked.filters, organic + asked.promoted) if organic else []
         try:
@@ -203,7 +203,7 @@ class Marketplace:
         except Exception:  # open on content: a failing promoted path must not take the organic results with it
             log.exception("no promoted items")
             sales = []
-        return merge(listed, sales, organic)
+        return Slate(tuple(merge(listed, sales, organic)))
 
     def audience(self, campaign: Campaign, job: Job) -> Audience:
         occupation = self._occupation.get(job.job_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -70,16 +70,16 @@ class Services:
 
         return [view(campaign) for campaign in campaigns]
 
-    def slate(self, asked: SlateRequest) -> list[SlateItem]:
+    def slate(self, asked: SlateRequest) -> Sequence[SlateItem]:
         """The engine's slate, what it costs reserved; organic jobs alone when the promoted part fails."""
         try:
             for _ in range(SERVING_TRIES):
-                items = self.engine.slate(asked)
+                items = self.engine.slate(asked).items
                 if not any(item.kind == "promoted" for item in items):
                     return items
                 if any(item.kind == "promoted" and item.offer is None for item in items):
                     break  # nothing could be billed for it
-                slate = Served(f"sla_{self.entropy(12).hex()}", asked.seeker.seeker_id, tuple(items))
+                slate = Served(f"sla_{self.entropy(12).hex()}", asked.seeker.seeker_id, items)
                 refused = self.journal.reserve(slate, self.clock.now())
                 if not refused:
                     return items

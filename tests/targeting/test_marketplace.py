@@ -99,7 +99,7 @@ def promoted_ids(items: Sequence[SlateItem]) -> list[str]:
 
 
 def slate(engine: Marketplace, seeker: SeekerProfile = NURSE, organic: int = 5, promoted: int = 3) -> list[SlateItem]:
-    return engine.slate(SlateRequest(seeker, None, ANY, organic, promoted))
+    return list(engine.slate(SlateRequest(seeker, None, ANY, organic, promoted)).items)
 
 
 def test_promoted_items_say_so_and_on_whose_behalf_and_why(engine: Marketplace) -> None:
@@ -169,7 +169,7 @@ def test_promoted_jobs_obey_the_same_filters_as_organic_ones(engine: Marketplace
     shown = promoted_ids(slate(engine, promoted=12))
     assert "elsewhere" not in shown
     assert "remote" in shown
-    only_remote = engine.slate(SlateRequest(NURSE, None, Filters((("remote=yes",),)), 5, 5))
+    only_remote = engine.slate(SlateRequest(NURSE, None, Filters((("remote=yes",),)), 5, 5)).items
     assert {item.job_id for item in only_remote} == {"remote"}
 
 

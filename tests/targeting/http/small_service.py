@@ -13,7 +13,7 @@ from market.clock import FixedClock, account_day
 from market.records import Filters, Job, Recommendation, SeekerProfile
 from organic.question import Answer, Question
 from targeting.campaigns import Campaign
-from targeting.engine import Audience, AudienceLink, AudienceSegment, SlateItem, SlateRequest
+from targeting.engine import Audience, AudienceLink, AudienceSegment, Slate, SlateItem, SlateRequest
 from targeting.storage.store import Store
 from targeting.tokens import Token, sign, verify
 
@@ -57,15 +57,16 @@ class SmallEngine:
     def answer(self, question: Question) -> Answer:
         return Answer(tuple(self.recommend(question.seeker, question.query, question.filters, question.k)))
 
-    def slate(self, asked: SlateRequest) -> list[SlateItem]:
+    def slate(self, asked: SlateRequest) -> Slate:
         if self.ads_fail:
             raise RuntimeError("no plan")
         ads = [self._ad(each, at) for at, each in enumerate(self.live[: asked.promoted], start=1)]
         found = self.recommend(asked.seeker, asked.query, asked.filters, asked.organic)
-        return ads + [
+        rest = [
             SlateItem(job.job_id, "organic", at, job.score, job.reasons, False)
             for at, job in enumerate(found, start=len(ads) + 1)
         ]
+        return Slate((*ads, *rest))
 
     def _ad(self, campaign: Campaign, at: int) -> SlateItem:
         self.served += 1
