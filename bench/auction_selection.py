@@ -26,8 +26,8 @@ from sim.stage import Stage, build_stage
 from sim.world import SERVE, VALIDATE, World
 from targeting.auction import SECOND_PRICE, run_auction
 from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
-from targeting.control import paced_bid
 from targeting.learned import SITE_TRAIN, Learned, LearnedConfig, fit_learned
+from targeting.pacing.descent import paced_bid
 from targeting.response import ResponseModel, pair_features
 
 SEED, LINE_SEED = 0, 5

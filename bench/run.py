@@ -41,6 +41,7 @@ TABLES = (
     "organic_engagement",
     "organic_rules",
     "organic_requests",
+    "service_load",
 )
 
 

@@ -53,6 +53,11 @@ class Affinity:
         """float32[n, C]: log P(o) - log popularity(o); popularity is the smoothed share among all training outcomes."""
         return self._log_probabilities(self.model.read(examples)) - self._log_popularity
 
+    def outlook(self, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+        """(`probabilities`, `log_lift`) of the instances, for one reading of the network instead of two."""
+        found = self._log_probabilities(self.model.read(examples))  # [n, C]
+        return np.exp(found), found - self._log_popularity
+
     def retrieval(self, examples: Examples) -> tuple[np.ndarray, list[dict[str, float]]]:
         """(vectors float32[n, d], boosts): queries for an exact index over `occupation_vectors`.
 

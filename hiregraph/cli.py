@@ -16,7 +16,12 @@ from hiregraph import (
     text_fit_commands,
 )
 from hiregraph.activity_command import activity_app
+from hiregraph.feed_commands import jobs_app
+from hiregraph.forecast_commands import forecast_app
+from hiregraph.ledger_commands import ledger_app
+from hiregraph.log_commands import logs_app
 from hiregraph.organic_commands import organic_app
+from hiregraph.privacy_commands import seekers_app
 from hiregraph.rules_command import rules_app
 from hiregraph.text_commands import text_app
 from market.errors import UserError
@@ -31,10 +36,15 @@ app = typer.Typer(
 keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
 db_app = typer.Typer(help="The database of campaigns and jobs.", no_args_is_help=True)
 keys_app.command("create")(serving_commands.keys_create)
+keys_app.command("list")(serving_commands.keys_list)
+keys_app.command("revoke")(serving_commands.keys_revoke)
+audit_app = typer.Typer(help="The log of what people changed.", no_args_is_help=True)
+audit_app.command("verify")(serving_commands.audit_verify)
 db_app.command("upgrade")(serving_commands.db_upgrade)
 app.command("demo")(market_commands.demo)
 app.command("simulate")(market_commands.simulate)
 app.command("serve")(serving_commands.serve)
+app.command("settings")(serving_commands.settings)
 app.command("bench")(market_commands.bench)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(graph_commands.app, name="graph")
@@ -46,7 +56,13 @@ organic_app.add_typer(activity_app, name="activity")
 organic_app.add_typer(rules_app, name="rules")
 app.add_typer(organic_app, name="organic")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 app.add_typer(db_app, name="db")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(forecast_app, name="forecast")
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(logs_app, name="logs")
+app.add_typer(seekers_app, name="seekers")
 
 
 def main() -> None:

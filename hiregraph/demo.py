@@ -20,7 +20,8 @@ from sim.report import build_report
 from sim.stage import inventory_jobs
 from sim.world import WorldConfig
 from targeting.learned import SITE_TRAIN, LearnedConfig
-from targeting.marketplace import STUDENT, save_vacancies
+from targeting.marketplace import STUDENT
+from targeting.vacancies import save_vacancies
 
 STEPS = ("world", "logs", "learning", "index", "markets", "report")
 

@@ -83,7 +83,7 @@ def simulate(
     from sim.experiment import ExperimentConfig
     from sim.market import MarketConfig
     from sim.world import WorldConfig
-    from targeting.control import ControlConfig
+    from targeting.pacing.descent import ControlConfig
 
     if days < 1 or campaigns < 2 or seeds < 1 or not 0 < budget_level < 1e6:
         raise ConfigError("days and seeds must be at least 1, campaigns at least 2, budget-level between 0 and 1e6")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import logging
+import random
+import signal
 import sys
+import threading
+from collections.abc import MutableMapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +17,68 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from hiregraph.settings import Settings, hand_over, load_settings, token_secret
+from hiregraph.settings import (
+    Deployment,
+    hand_over,
+    load_settings,
+    refuse_unknown_variables,
+    service_config,
+    token_secret,
+)
 from market.clock import SystemClock
 from market.errors import ArtefactError, ConfigError
+from targeting.artefact_version import version_of
 from targeting.engine import Engine, NoEngine
+from targeting.exploration import ExplorationBudget
 from targeting.http.api import create_app
-from targeting.http.config import ServiceConfig
+from targeting.http.live import Artefacts
+from targeting.http.problems import printable
 from targeting.migrations import upgrade
+from targeting.serving import ServingConfig
 from targeting.storage.database import Database
 from targeting.storage.store import Store
+
+MOST_CONNECTIONS = 1_000  # of one worker; more are told 503 before they are read
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+    "loggers": {"uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
+}
 
 log = structlog.get_logger()
 
 
-def run(settings: Settings, workers: int) -> None:
+def run(settings: Deployment, workers: int) -> None:
     """Serve until stopped; with several workers each is a process of its own on the same database."""
+    refuse_unknown_variables()
     if workers < 1:
         raise ConfigError(f"--workers {workers}: at least one worker is needed")
     token_secret(settings)  # made before the workers start, so that they share it
-    options: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "log_config": _log_config(),
-        "server_header": False,
-        "timeout_graceful_shutdown": 10,
-    }
     if workers == 1:
-        uvicorn.run(build_app(settings), **options)
+        uvicorn.run(build_app(settings), **_options(settings))
     else:
         open_store(settings.db).close()
         hand_over(settings)
-        uvicorn.run("hiregraph.server:app_of_worker", factory=True, workers=workers, **options)
+        uvicorn.run("hiregraph.server:app_of_worker", factory=True, workers=workers, **_options(settings))
+
+
+def _options(settings: Deployment) -> dict[str, Any]:
+    """What uvicorn is told; headers are limited to 16 KB in all by its parser (400 beyond)."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": LOGGING,
+        "access_log": False,  # the gate writes a line a request, without paths
+        "server_header": False,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": settings.trusted_proxies,
+        "limit_concurrency": MOST_CONNECTIONS,
+        "h11_max_incomplete_event_size": 16_384,
+        "timeout_keep_alive": 5,
+        "timeout_graceful_shutdown": settings.drain_seconds,
+    }
 
 
 def app_of_worker() -> FastAPI:
@@ -50,23 +86,27 @@ def app_of_worker() -> FastAPI:
     return build_app(load_settings())
 
 
-def build_app(settings: Settings) -> FastAPI:
+def build_app(settings: Deployment) -> FastAPI:
     """The app on the store and the artefacts that the settings name."""
     logs_to_stderr()
     store = open_store(settings.db)
-    engine = load_engine(settings)
+    config = service_config(settings)
+    exploration = ExplorationBudget(config.serving.exploration_budget, config.billing.kappa)
+    loaded = version_of(settings.artefacts)  # asked before: what is put there meanwhile is new
+    engine = load_engine(settings, config.serving, exploration)
     if (missing := engine.ready()) is not None:
         log.warning("engine not ready, campaigns work all the same", missing=missing)
     else:
         _first_jobs(store, settings)
-    return create_app(
-        store,
-        engine,
-        SystemClock(),
-        ServiceConfig(docs=settings.docs),
-        secret=token_secret(settings),
-        housekeeping=True,
-    )
+    if config.privacy.artefacts is None and settings.artefacts.is_dir():
+        config = replace(config, privacy=replace(config.privacy, artefacts=settings.artefacts))
+    opened = partial(open_engine, settings, config.serving, exploration)
+    artefacts = Artefacts(partial(version_of, settings.artefacts), opened, loaded)
+    secret = token_secret(settings)
+    app = create_app(store, engine, SystemClock(), config, secret=secret, housekeeping=True, artefacts=artefacts)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, lambda *_: app.state.services.live.ask())
+    return app
 
 
 def open_store(url: str) -> Store:
@@ -78,27 +118,39 @@ def open_store(url: str) -> Store:
     return Store(database)
 
 
-def load_engine(settings: Settings) -> Engine:
+def load_engine(
+    settings: Deployment, serving: ServingConfig = ServingConfig(), exploration: ExplorationBudget | None = None
+) -> Engine:
     """The engine on its artefacts; without usable ones a stand-in that says what to do."""
+    try:
+        return open_engine(settings, serving, exploration)
+    except ArtefactError as error:
+        return NoEngine(str(error))
+
+
+def open_engine(settings: Deployment, serving: ServingConfig, exploration: ExplorationBudget | None) -> Engine:
+    """The same, or ArtefactError. `exploration` outlives an engine: what was spent stays spent."""
     if not settings.artefacts.is_dir():
-        return NoEngine(f"no artefacts in {settings.artefacts}; run `make demo` first, or give --artefacts")
+        raise ArtefactError(f"no artefacts in {settings.artefacts}; run `make demo` first, or give --artefacts")
     try:
         # Imported late: it brings torch, and the server has to start without any model.
         from targeting.marketplace import Marketplace, new_nonce
     except ModuleNotFoundError as error:
-        return NoEngine(f"the engine is not installed ({error.name} is missing); install the whole package")
-    try:
-        engine: Engine = Marketplace.load(
-            settings.artefacts, token_secret(settings), new_nonce, Path(".cache") / "text"
-        )
-    except ArtefactError as error:
-        return NoEngine(str(error))
-    return engine
+        raise ArtefactError(f"the engine is not installed ({error.name} is missing); install all of it") from None
+    return Marketplace.load(
+        settings.artefacts,
+        token_secret(settings),
+        new_nonce,
+        Path(".cache") / "text",
+        serving=serving,
+        chance=random.SystemRandom().random,
+        exploration=exploration,
+    )
 
 
-def _first_jobs(store: Store, settings: Settings) -> None:
+def _first_jobs(store: Store, settings: Deployment) -> None:
     """A store that never had a job starts with the vacancies beside the artefacts, where the demo left some."""
-    from targeting.marketplace import load_vacancies
+    from targeting.vacancies import load_vacancies
 
     vacancies = load_vacancies(settings.artefacts / "jobs")
     if vacancies and store.revision().jobs == 0:
@@ -111,6 +163,7 @@ def logs_to_stderr() -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            _on_one_line,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event"), bool_as_flag=False),
         ],
@@ -119,7 +172,6 @@ def logs_to_stderr() -> None:
     )
 
 
-def _log_config() -> dict[str, Any]:
-    config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
-    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
-    return config
+def _on_one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Values of a line can not end it, nor turn its direction: what is not printable is written as its number."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}

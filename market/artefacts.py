@@ -137,12 +137,22 @@ def open_artefact(source: Path, kind: str, formats: tuple[int, ...]) -> Manifest
     if manifest.digest is not None and not _is_own_digest(text, manifest.digest):
         raise ArtefactError(f"{path} is damaged (it is not as its own digest says); build the artefact again")
     for name, digest in digests.items():
+        if not _stays_inside(source, name):
+            raise ArtefactError(f"{path} names {name!r}, which lies outside of the artefact; do not use it")
         file = source / name
         if not file.is_file():
             raise ArtefactError(f"{file} is missing; build the artefact again")
         if sha256_of(file) != digest:
             raise ArtefactError(f"{file} is damaged (SHA-256 differs from the manifest); build the artefact again")
     return manifest
+
+
+def _stays_inside(source: Path, name: str) -> bool:
+    """Is it a plain name below the artefact, with no link on the way that could lead out of it?"""
+    steps = name.split("/")
+    if "\x00" in name or "\\" in name or any(step in ("", ".", "..") or len(step) > 200 for step in steps):
+        return False
+    return not any(source.joinpath(*steps[: n + 1]).is_symlink() for n in range(len(steps)))
 
 
 def reading(source: Path, read: Callable[[], T]) -> T:

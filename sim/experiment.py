@@ -27,9 +27,9 @@ from sim.stage import Stage
 from sim.world import SERVE, VALIDATE
 from targeting.auction import PRICING
 from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
-from targeting.control import ControlConfig, Policy
 from targeting.ledger import KAPPA
-from targeting.pacing import cold_prices, plan_budgets
+from targeting.pacing.day_plan import cold_prices, plan_budgets
+from targeting.pacing.descent import ControlConfig, Policy
 
 Design = Literal["copy", "budget-split"]
 BASELINE = "attribute"

@@ -1,7 +1,7 @@
 """The market clock: one compiled loop over visits in time order, exactly sequential budgets, int64 money.
 
 It owns arrival, looking and clicking; who may be shown comes in, and bids, prices, reserves and charges are the
-product's own functions (`targeting.auction`, `targeting.ledger`, `targeting.control`). Random numbers depend on
+product's own functions (`targeting.auction`, `targeting.ledger`, `targeting.pacing.descent`). Random numbers depend on
 (visit, job) only, so two arms that show the same job in the same place see the same click. Same inputs, same bits.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 from market.compiled import njit
 from sim.behaviour import hash_uniform
 from targeting.auction import run_auction
-from targeting.control import next_price, paced_bid
 from targeting.ledger import free_micros, postable, reservation
+from targeting.pacing.descent import next_price, paced_bid
 
 TOKEN_SECONDS = 30 * 60.0
 MINUTES_A_DAY = 1440

@@ -29,11 +29,12 @@ def run_auction(
     """Fill `winner` (index into the candidates) and `price_micros` for up to `slots` slots; return how many were sold.
 
     bid_micros, reserve_micros int64[n], p_click float64[n] in (0, 1]; winner int64[slots + 1], price int64[slots + 1]
-    (one spare place for the runner-up). Cost O(n * slots), nothing allocated.
+    (one spare place for the runner-up). A candidate whose p_click is NaN takes no part. Cost O(n * slots), nothing
+    allocated.
     """
     held = 0
     for i in range(len(bid_micros)):
-        if bid_micros[i] < reserve_micros[i] or bid_micros[i] <= 0 or p_click[i] <= 0.0:
+        if bid_micros[i] < reserve_micros[i] or bid_micros[i] <= 0 or not p_click[i] > 0.0:
             continue
         score = bid_micros[i] * p_click[i]
         place = held

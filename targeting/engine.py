@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from market.errors import UserError
 from market.records import Filters, Job, Recommendation, SeekerProfile
 from organic.question import Answer, Question
 from targeting.campaigns import Campaign
+from targeting.explanation import FiredLink
+from targeting.link_targeting import CampaignLinkEdit
 from targeting.tokens import Token
 
-REACH_FLOOR = 300  # a smaller group of people is never counted out loud
+if TYPE_CHECKING:  # brings what serving without a model does without
+    from targeting.prospects import Prospects
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,23 @@ class SlateItem:
     tracking_token: str | None = None
     campaign_id: str | None = None
     offer: Token | None = None  # what the token says, for the ledger
+    propensity: float | None = None  # chance that the policy put this job into this promoted slot
+    explored: bool = False  # came in by lot, not by auction
+    swapped: bool = False  # changed places with its neighbour
+    links: tuple[FiredLink, ...] = ()  # that describe the seeker and lead to the job, for explanations
+
+
+def explained(item: SlateItem) -> dict[str, object]:
+    """What the log of slates keeps of a promoted item for its explanation, as plain JSON; nothing of an organic one."""
+    if not item.sponsored:
+        return {}
+    links = [vars(link) for link in item.links]
+    return {"on_behalf_of": item.on_behalf_of, "reasons": list(item.reasons), "links": links}
 
 
 @dataclass(frozen=True)
 class AudienceSegment:
-    """attributes in words; hires behind the weight; reach None below REACH_FLOOR."""
+    """attributes in words; hires behind the weight; reach as `targeting.reach` lets it be shown."""
 
     attributes: str
     weight: float
@@ -49,7 +64,10 @@ class AudienceSegment:
 
 @dataclass(frozen=True)
 class AudienceLink:
-    """A learned link from attributes of seekers to attributes of jobs, both in words."""
+    """A link from attributes of seekers to attributes of jobs, in words and as they are, and what a person made of it.
+
+    weight, hires and no_hires as learned; a link that is not learned any more (learned False) has 0 of each.
+    """
 
     link_id: str
     seeker: str
@@ -57,10 +75,16 @@ class AudienceLink:
     weight: float
     hires: int
     no_hires: int
+    seeker_side: tuple[str, ...] = ()
+    job_side: tuple[str, ...] = ()
+    edit: CampaignLinkEdit | None = None
+    learned: bool = True
 
 
 @dataclass(frozen=True)
 class Audience:
+    """reach: of all whom the campaign is shown to, those left out whom a vetoed link describes by what they do now."""
+
     reach: int | None
     segments: tuple[AudienceSegment, ...]
     links: tuple[AudienceLink, ...]
@@ -81,11 +105,16 @@ class SlateRequest:
 @dataclass(frozen=True)
 class Slate:
     """Items in the order to be shown, and what the auction saw: the seeker's present occupation as it was read, and
-    bar, the lowest winning score in expected micros an impression (0 where a slot stayed empty, None: none asked)."""
+    bar, the lowest winning score in expected micros an impression (0 where a slot stayed empty, None: none asked).
+
+    skipped: candidates without a usable P(click); broken: the promoted part failed and was left out.
+    """
 
     items: tuple[SlateItem, ...]
     occupation: str | None = None
     bar: float | None = None
+    skipped: int = 0
+    broken: bool = False
 
 
 class NotReadyError(UserError):
@@ -96,7 +125,7 @@ class NotReadyError(UserError):
 
 
 class Engine(Protocol):
-    """Calls come from several threads at once; writes (the first three) one after the other, beside reads."""
+    """Calls come from several threads at once; writes (the first four) one after the other, beside reads."""
 
     def upsert_jobs(self, jobs: Sequence[Job]) -> list[str | None]:
         """Per job None, or why it was refused (one line); accepted jobs are visible to the next search."""
@@ -107,6 +136,9 @@ class Engine(Protocol):
     def set_campaigns(self, live: Sequence[Campaign]) -> None:
         """Replace the whole set of campaigns that may be shown now."""
 
+    def set_link_edits(self, edits: Sequence[CampaignLinkEdit]) -> None:
+        """Replace all edits of links; those of campaigns that are not shown have no effect."""
+
     def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
         """At most k organic jobs, best first."""
 
@@ -116,8 +148,14 @@ class Engine(Protocol):
     def slate(self, asked: SlateRequest) -> Slate:
         """Organic and promoted jobs in the order to be shown."""
 
-    def audience(self, campaign: Campaign, job: Job) -> Audience:
-        """Whom the campaign is shown to, and what was learned that says so."""
+    def audience(self, campaign: Campaign, job: Job, edits: Sequence[CampaignLinkEdit]) -> Audience:
+        """Whom the campaign is shown to under its edits, and what was learned that says so."""
+
+    def links_into(self, job: Job) -> tuple[AudienceLink, ...]:
+        """All learned links that lead to the job, best first."""
+
+    def prospects(self, campaign: Campaign, job: Job) -> Prospects:
+        """What the campaign, stored or not, may expect of seekers of each present occupation."""
 
     def ready(self) -> str | None:
         """None, or what is missing, as half a sentence with a remedy."""
@@ -138,6 +176,9 @@ class NoEngine:
     def set_campaigns(self, live: Sequence[Campaign]) -> None:
         pass
 
+    def set_link_edits(self, edits: Sequence[CampaignLinkEdit]) -> None:
+        pass
+
     def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
         raise NotReadyError(self._missing)
 
@@ -147,7 +188,13 @@ class NoEngine:
     def slate(self, asked: SlateRequest) -> Slate:
         raise NotReadyError(self._missing)
 
-    def audience(self, campaign: Campaign, job: Job) -> Audience:
+    def audience(self, campaign: Campaign, job: Job, edits: Sequence[CampaignLinkEdit]) -> Audience:
+        raise NotReadyError(self._missing)
+
+    def links_into(self, job: Job) -> tuple[AudienceLink, ...]:
+        raise NotReadyError(self._missing)
+
+    def prospects(self, campaign: Campaign, job: Job) -> Prospects:
         raise NotReadyError(self._missing)
 
     def ready(self) -> str | None:

@@ -28,8 +28,13 @@ class Task:
 class Housekeeping:
     """Tasks in one background thread; without `start` nothing runs by itself (tests call `run_due`)."""
 
-    def __init__(self, tasks: tuple[Task, ...], monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.tasks, self._monotonic = tasks, monotonic
+    def __init__(
+        self,
+        tasks: tuple[Task, ...],
+        monotonic: Callable[[], float] = time.monotonic,
+        failed: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self.tasks, self._monotonic, self._failed = tasks, monotonic, failed
         self._due = {task.name: monotonic() + task.seconds for task in tasks}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -63,4 +68,5 @@ class Housekeeping:
         try:
             task.work()
         except Exception as error:
+            self._failed(task.name)
             log.warning("housekeeping failed", task=task.name, error=type(error).__name__)

@@ -33,7 +33,7 @@ from graph.segments import SegmentScheme, fit_segments
 from graph.selection.training_set import SelectionConfig, training_set
 from graph.train import TrainConfig, fit
 from market.artefacts import open_artefact, writing
-from market.errors import ConfigError
+from market.errors import ArtefactError, ConfigError
 from market.qualification import Qualification
 from market.tables import Tables
 from market.taxonomy import Taxonomy
@@ -145,8 +145,14 @@ class Learned:
         manifest = open_artefact(folder / "rates", KIND, (FORMAT,))
         content = json.loads((folder / "rates" / "rates.json").read_text())
         arrays = np.load(folder / "rates" / "occupations.npz", allow_pickle=False)
+        model = HireModel.load(folder / "model")
+        lengths = {name: len(arrays[name]) for name in arrays.files}
+        if set(lengths.values()) != {len(model.taxonomy)}:
+            raise ArtefactError(
+                f"{folder / 'rates'} is about {lengths} occupations, the model {len(model.taxonomy)}; fit both again"
+            )
         return cls(
-            HireModel.load(folder / "model"),
+            model,
             load_links(folder),
             ResponseModel.from_json((folder / "rates" / "response.json").read_text()),
             SegmentScheme.from_json(content["segments"]),

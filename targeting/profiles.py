@@ -17,6 +17,13 @@ from market.text import TextVectors
 YEARS_PER_POSITION = 2.0  # a profile gives titles in order but not when they began
 
 
+def present_alone(occupations: int) -> Examples:
+    """One instance for each occupation as the present one and all that is known, and a last one without any."""
+    count = occupations
+    histories, years = [*([o] for o in range(count)), []], [*([2020.0] for _ in range(count)), []]
+    return examples_of_profiles(histories, years, np.full(count + 1, np.nan), 2020.0 + YEARS_PER_POSITION)
+
+
 class ProfileReader:
     """Occupations by title; text vectors of the taxonomy's titles are computed when first needed."""
 

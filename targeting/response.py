@@ -104,9 +104,13 @@ class ResponseModel:
         """float32[n]: P(click) at the top position."""
         return _sigmoid(self.line[0] * self._click_logit(features) + self.line[1])
 
+    def p_apply(self, features: np.ndarray) -> np.ndarray:
+        """float32[n]: P(application | click)."""
+        return _sigmoid(self.apply[0] + features @ self.apply[1:])
+
     def value_per_click(self, features: np.ndarray) -> np.ndarray:
         """float32[n]: expected qualified applications of a click, in [0, 1]."""
-        applied = _sigmoid(self.apply[0] + features @ self.apply[1:])
+        applied = self.p_apply(features)
         if self.looks is None:
             return np.asarray(applied * features[:, 0], np.float32)
         looks, p_same = self.looks, features[:, FEATURES.index("p_occupation")]

@@ -10,10 +10,10 @@ from market.clock import account_day, utc
 from market.records import Job, Recommendation
 from targeting.campaigns import Campaign
 from targeting.engine import SlateItem
+from targeting.explanation import FiredLink
 from targeting.tokens import Token, expiry, sign
 
 PROMOTED_PLACES = (0, 3, 7)  # from 0; further promoted items follow at every fourth place
-MODEL = "hire-model-1"
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,23 @@ class Sale:
     p_click: float
     score: float
     reasons: tuple[str, ...]
+    propensity: float = 1.0  # chance that the policy put this job into this slot
+    explored: bool = False
+    swapped: bool = False
     token: str | None = None
     offer: Token | None = None  # what the token says
+    links: tuple[FiredLink, ...] = ()  # see `engine.SlateItem`
 
 
-def sign_sale(sale: Sale, position: int, secret: bytes, now: datetime, nonce: str) -> Sale:
+@dataclass(frozen=True)
+class Origin:
+    """Where the sales of an engine come from: versions of its artefacts and of the policy that fills slots."""
+
+    model: str = "unsaved"
+    policy: str = ""
+
+
+def sign_sale(sale: Sale, position: int, secret: bytes, now: datetime, nonce: str, origin: Origin = Origin()) -> Sale:
     """The sale with its token, which says the position from 1; without a secret (tests, dry runs) it stays unsigned."""
     if not secret:
         return sale
@@ -42,11 +54,13 @@ def sign_sale(sale: Sale, position: int, secret: bytes, now: datetime, nonce: st
         currency=budget.currency,
         position=position,
         day=account_day(now, sale.campaign.time_zone).isoformat(),
-        model=MODEL,
+        model=origin.model,
         p_click=round(sale.p_click, 6),
         issued_at=int(utc(now).timestamp()),
         expires_at=int(expiry(now).timestamp()),
         nonce=nonce,
+        policy=origin.policy,
+        propensity=sale.propensity,
     )
     return replace(sale, token=sign(token, secret), offer=token)
 
@@ -91,6 +105,19 @@ def beside(listed: Sequence[Recommendation], sales: Sequence[Sale], organic: int
     return [item for item in listed if item.job_id not in sold][:organic]
 
 
+def placement(item: SlateItem) -> dict[str, object]:
+    """What the log of slates keeps about how a promoted item came to its place; nothing for an organic one."""
+    if item.offer is None:
+        return {}
+    return {
+        "price_micros": item.offer.price_micros,
+        "p_click": item.offer.p_click,
+        "propensity": item.propensity,
+        "explored": item.explored,
+        "swapped": item.swapped,
+    }
+
+
 def _promoted(sale: Sale, position: int) -> SlateItem:
     return SlateItem(
         sale.job.job_id,
@@ -103,4 +130,8 @@ def _promoted(sale: Sale, position: int) -> SlateItem:
         tracking_token=sale.token,
         campaign_id=sale.campaign.campaign_id,
         offer=sale.offer,
+        links=sale.links,
+        propensity=sale.propensity,
+        explored=sale.explored,
+        swapped=sale.swapped,
     )

@@ -2,7 +2,11 @@
 
     token = base64url(JSON payload) . base64url(HMAC-SHA256(secret, payload))
 
-Expiry bounds billing only. A token with another signature, or another shape, is refused with AuthError.
+Expiry bounds billing only. A token with another signature, or another shape, is refused with AuthError. Tokens of every
+version that was ever handed out stay valid: applications and hires refer to them for months.
+
+    1   campaign_id .. nonce
+    2   and policy, propensity
 """
 
 from __future__ import annotations
@@ -12,19 +16,24 @@ import binascii
 import hashlib
 import hmac
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from market.clock import utc
 from market.errors import AuthError
 
 LIFE = timedelta(minutes=30)
-VERSION = 1
+VERSION = 2
+SINCE = {"policy": 2, "propensity": 2}  # fields that older versions lack
 
 
 @dataclass(frozen=True)
 class Token:
-    """price_micros is what a valid click posts at most; day is the account's calendar day of serving."""
+    """price_micros is what a valid click posts at most; day is the account's calendar day of serving.
+
+    model: version of the artefacts that p_click comes from; policy: what filled the slot, and propensity the chance it
+    had to put this job there (None in tokens from before it was known).
+    """
 
     campaign_id: str
     job_id: str
@@ -37,11 +46,20 @@ class Token:
     issued_at: int  # seconds since 1970, UTC
     expires_at: int
     nonce: str
+    policy: str = ""
+    propensity: float | None = None
     version: int = VERSION
 
 
+_FIELDS = {
+    version: frozenset(field.name for field in fields(Token) if SINCE.get(field.name, 1) <= version)
+    for version in range(1, VERSION + 1)
+}
+
+
 def sign(token: Token, secret: bytes) -> str:
-    return _signed(json.dumps(asdict(token), sort_keys=True, separators=(",", ":")).encode(), secret)
+    said = {name: value for name, value in vars(token).items() if name in _fields(token.version)}
+    return _signed(json.dumps(said, sort_keys=True, separators=(",", ":")).encode(), secret)
 
 
 def verify(text: str, secret: bytes) -> Token:
@@ -52,8 +70,11 @@ def verify(text: str, secret: bytes) -> Token:
         # The whole text is compared: base64 skips foreign characters, and a token has one spelling only.
         if not hmac.compare_digest(text.encode(), _signed(raw, secret).encode()):
             raise AuthError("tracking_token: the signature does not fit; send the token as it was served")
-        return Token(**json.loads(raw))
-    except (ValueError, TypeError, binascii.Error) as error:
+        content = json.loads(raw)
+        if content.keys() != _fields(content["version"]):
+            raise ValueError("not the fields of its version")
+        return Token(**content)
+    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
         if isinstance(error, AuthError):
             raise
         raise AuthError("tracking_token: not a token of this service; send it as it was served") from None
@@ -66,6 +87,13 @@ def token_id(text: str) -> str:
 
 def expiry(issued: datetime) -> datetime:
     return utc(issued) + LIFE
+
+
+def _fields(version: object) -> frozenset[str]:
+    """What a token of this version says."""
+    if type(version) is not int or version not in _FIELDS:
+        raise ValueError("unknown version")
+    return _FIELDS[version]
 
 
 def _signed(payload: bytes, secret: bytes) -> str:

@@ -20,6 +20,14 @@ BESIDE_THE_PACKAGES = {"tests": set(), "bench": {"hiregraph"}}  # and who may ca
 READS_THE_ENVIRONMENT = {"hiregraph/settings.py"}
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.jit.load", "pandas.read_pickle", "pd.read_pickle"}
+UNSAFE_CALLS |= {"yaml.load", "yaml.unsafe_load", "faiss.read_index", "tarfile.open", "shutil.unpack_archive"}
+SECRETS = {"secret", "signature", "mac", "api_key", "token_secret", "password", "authorization"}
+STATEMENTS = {"text", "execute", "executemany", "executescript", "exec_driver_sql", "scalar", "scalars"}
+MAKES_STATEMENTS = {
+    "targeting/storage/database.py",  # PRAGMAs from a tuple in the same file
+    "targeting/storage/postgres.py",  # names of the server's settings from a tuple in the same function
+    "targeting/migrations/",  # names of tables from tuples in the same file
+}
 ARRAY_READERS = {"np.load", "numpy.load"}
 
 
@@ -97,6 +105,41 @@ def unsafe_reads(root: Path) -> list[str]:
     return found
 
 
+def plain_comparisons_of_secrets(root: Path) -> list[str]:
+    """`==` on a secret: it takes the longer the more of a guess is right; hmac.compare_digest does not."""
+    found = []
+    for path, tree in modules(root):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq | ast.In) for op in node.ops):
+                names = {dotted(side).split(".")[-1].strip("_").lower() for side in (node.left, *node.comparators)}
+                found += [f"{path}:{node.lineno} {name}" for name in names & SECRETS]
+    return found
+
+
+def composed_statements(root: Path) -> list[str]:
+    """SQL put together from parts: values belong into bound parameters, and names into SQLAlchemy's columns."""
+    found = []
+    for path, tree in modules(root):
+        if path.startswith(tuple(MAKES_STATEMENTS)):
+            continue
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and node.args and _last_name(node.func) in STATEMENTS):
+                continue
+            first = node.args[0]
+            formatted = isinstance(first, ast.Call) and _last_name(first.func) == "format"
+            added = isinstance(first, ast.BinOp) and any(
+                isinstance(part, ast.Constant | ast.JoinedStr) for part in (first.left, first.right)
+            )
+            parts = [part for part in ast.walk(first) if isinstance(part, ast.FormattedValue)]
+            if (isinstance(first, ast.JoinedStr) and parts) or formatted or added:
+                found.append(f"{path}:{node.lineno}")
+    return found
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
 def undocumented(root: Path) -> list[str]:
     """Modules that hold code but do not say what for; an empty `__init__.py` has nothing to say."""
     return [path for path, tree in modules(root) if tree.body and not ast.get_docstring(tree)]
@@ -124,6 +167,14 @@ def test_only_the_settings_read_the_environment():
 
 def test_nothing_that_could_run_code_is_read():
     assert unsafe_reads(ROOT) == []
+
+
+def test_no_secret_is_compared_with_an_equals_sign():
+    assert plain_comparisons_of_secrets(ROOT) == []
+
+
+def test_no_statement_is_put_together_from_parts():
+    assert composed_statements(ROOT) == []
 
 
 def test_every_module_says_what_it_is_for():
@@ -210,6 +261,32 @@ def test_a_planted_look_at_the_environment_is_found(house, line):
 )
 def test_a_planted_unsafe_read_is_found(house, line):
     assert len(unsafe_reads(house("graph", line))) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["x = secret == given", "x = given != token.signature", "x = self._secret in (a, b)", "x = a == api_key"]
+)
+def test_a_planted_comparison_of_a_secret_is_found(house, line):
+    assert len(plain_comparisons_of_secrets(house("targeting", line))) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "session.execute(text(f'SELECT {x}'))",
+        "text('SELECT %s' % x)",
+        "text('SELECT ' + x)",
+        "connection.exec_driver_sql('SELECT {}'.format(x))",
+    ],
+)
+def test_a_planted_statement_from_parts_is_found(house, line):
+    assert len(composed_statements(house("targeting", line))) == 1
+
+
+def test_bound_parameters_and_compare_digest_are_no_offence(house):
+    line = "session.execute(text('SELECT :x'), {'x': 1})\nhmac.compare_digest(secret, given)\nsession.execute(query)"
+    root = house("targeting", line)
+    assert composed_statements(root) == plain_comparisons_of_secrets(root) == []
 
 
 def test_safe_reads_and_a_model_that_evaluates_are_no_offence(house):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from market.errors import UserError
 from targeting.campaigns import Move, check, check_change, moved, new_campaign_id
-from targeting.http.campaign_schemas import AudienceOut, CampaignIn, CampaignOut, CampaignPage, CampaignPatch, Paging
+from targeting.http.campaign_schemas import CampaignIn, CampaignOut, CampaignPage, CampaignPatch, Paging
 from targeting.http.problems import responses
 from targeting.http.services import (
     Here,
@@ -42,7 +42,8 @@ def create_campaign(me: Manager, here: Here, body: CampaignIn, once: OnlyOnce) -
     campaign = body.campaign(new_campaign_id(now, here.entropy(10)), job.account_id, now)
     check(campaign, now)
     view = here.view(campaign)
-    here.store.add_campaign(campaign, once.record(201, view))
+    change = here.who(me).changes("campaign.created", None, campaign)
+    here.store.add_campaign(campaign, once.record(201, view), change)
     return answer_with(201, view.model_dump_json(), etag_of(view), location=f"/v1/campaigns/{campaign.campaign_id}")
 
 
@@ -70,7 +71,7 @@ def change_campaign(
     require_match(if_match, before)
     after = body.applied(before)
     check_change(before, after, here.clock.now())
-    here.store.replace_campaign(after)
+    here.store.replace_campaign(after, change=here.who(me).changes("campaign.changed", before, after))
     here.refresh()
     view = here.view(after)
     return answer_with(200, view.model_dump_json(), etag_of(view))
@@ -87,18 +88,10 @@ def move_campaign(
     require_match(if_match, before)
     after = moved(before, move, here.clock.now())
     view = here.view(after)
-    here.store.replace_campaign(after, once.record(200, view))
+    change = here.who(me).changes(f"campaign.{move}", before, after)
+    here.store.replace_campaign(after, once.record(200, view), change)
     here.refresh()
     return answer_with(200, view.model_dump_json(), etag_of(view))
-
-
-@router.get("/campaigns/{campaign_id}/audience", response_model=AudienceOut)
-def read_audience(me: Reader, here: Here, campaign_id: ObjectId) -> Any:
-    """Whom the campaign is shown to, and the learned links that say so."""
-    here.refresh()
-    campaign = here.campaign(campaign_id, me)
-    audience = here.engine.audience(campaign, here.store.job(campaign.job_id, None))
-    return AudienceOut.of(campaign_id, audience)
 
 
 def _cursor_made(campaign_id: str) -> str:

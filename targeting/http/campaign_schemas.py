@@ -20,8 +20,7 @@ from targeting.campaigns import (
     Pacing,
     Status,
 )
-from targeting.engine import REACH_FLOOR, Audience
-from targeting.http.schemas import Id, Line, Model, Number, Time
+from targeting.http.schemas import Id, Line, Model, Time
 
 
 class MoneyIn(Model):
@@ -213,45 +212,3 @@ class CampaignPage(Model):
 
     items: tuple[CampaignOut, ...]
     next: str | None
-
-
-class SegmentOut(Model):
-    attributes: str
-    weight: Number
-    hires: int
-    reach: int | None
-
-
-class LinkOut(Model):
-    link_id: str
-    seeker: str
-    job: str
-    weight: Number
-    hires: int
-    no_hires: int
-
-
-class AudienceOut(Model):
-    """reach is null for groups below reach_floor: small groups are never counted out loud."""
-
-    campaign_id: str
-    reach: int | None
-    reach_floor: int
-    segments: tuple[SegmentOut, ...]
-    links: tuple[LinkOut, ...]
-
-    @classmethod
-    def of(cls, campaign_id: str, audience: Audience) -> Self:
-        return cls(
-            campaign_id=campaign_id,
-            reach=_floored(audience.reach),
-            reach_floor=REACH_FLOOR,
-            segments=tuple(
-                SegmentOut(**{**vars(segment), "reach": _floored(segment.reach)}) for segment in audience.segments
-            ),
-            links=tuple(LinkOut(**vars(link)) for link in audience.links),
-        )
-
-
-def _floored(reach: int | None) -> int | None:
-    return reach if reach is not None and reach >= REACH_FLOOR else None

@@ -58,7 +58,7 @@ class EventsIn(Model):
 class EventResult(Model):
     """billed only of a click on a promoted item; a duplicate repeats what was billed the first time."""
 
-    event_id: str | None
+    event_id: str | None = None
     status: EventStatus
     code: str | None = None
     detail: str | None = None

@@ -18,6 +18,7 @@ from targeting.campaigns import CampaignError
 MEDIA_TYPE = "application/problem+json"
 _SHOWN_ERRORS = 20
 _POINTER_LENGTH = 200
+_OURS = ("market", "gpu_index", "graph", "organic", "targeting", "hiregraph")
 _CODES = {400: "bad_request", 404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
 
 log = structlog.get_logger()
@@ -77,7 +78,7 @@ def problem(
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": _printable(detail),
+        "detail": printable(detail),
         "code": code,
         "request_id": request_id,
     }
@@ -96,11 +97,10 @@ def problem_of(request_id: str, error: UserError) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """One handler per kind of error; what none of them knows is a failure of ours and says nothing about itself."""
+    """One handler per kind of error; what none of them knows is a failure of ours, and the gate answers it."""
     app.add_exception_handler(UserError, _on_user_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_failure)
 
 
 async def _on_user_error(request: Request, error: Exception) -> JSONResponse:
@@ -111,7 +111,7 @@ async def _on_user_error(request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    shown = [{"pointer": _pointer(each), "detail": _printable(said(each))} for each in found[:_SHOWN_ERRORS]]
+    shown = [{"pointer": _pointer(each), "detail": printable(said(each))} for each in found[:_SHOWN_ERRORS]]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     detail = f"{shown[0]['pointer'] or 'body'}: {shown[0]['detail']}{more}"
     return problem(request.state.request_id, 422, "invalid_request", detail, shown)
@@ -123,14 +123,21 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     return problem(request.state.request_id, error.status_code, code, str(error.detail), headers=error.headers)
 
 
-async def _on_failure(request: Request, error: Exception) -> JSONResponse:
-    request_id = request.state.request_id
-    log.error("failure", request_id=request_id, route=request.url.path, exception=type(error).__name__)
-    # This answer is given outside the gate, which names the request in all others.
-    named = {"X-Request-Id": request_id}
-    return problem(
-        request_id, 500, "internal_error", "something went wrong on our side; quote the request_id", headers=named
-    )
+def failure(request_id: str, route: str, error: Exception) -> JSONResponse:
+    """A failure of ours: the log hears its kind and the line of code, never its text, which may quote anything."""
+    log.error("failure", request_id=request_id, route=route, error=type(error).__name__, where=_where(error))
+    return problem(request_id, 500, "internal_error", "something went wrong on our side; quote the request_id")
+
+
+def _where(error: Exception) -> str:
+    """module:line of the innermost frame in this project's packages."""
+    place, trace = "unknown", error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if module.split(".")[0] in _OURS:
+            place = f"{module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
 
 
 def said(error: Mapping[str, Any]) -> str:
@@ -145,11 +152,11 @@ def _pointer(error: Mapping[str, Any]) -> str:
         return ""
     place, *steps = error["loc"]
     if place != "body":
-        return _printable("/".join(str(step) for step in error["loc"]))[:_POINTER_LENGTH]
+        return printable("/".join(str(step) for step in error["loc"]))[:_POINTER_LENGTH]
     escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-    return _printable("".join(f"/{step}" for step in escaped))[:_POINTER_LENGTH]
+    return printable("".join(f"/{step}" for step in escaped))[:_POINTER_LENGTH]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """`text` fit for UTF-8 and for one line of a log: a client may have named a field with half a surrogate pair."""
     return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text[:1000])

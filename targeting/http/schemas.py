@@ -29,6 +29,7 @@ from market.records import Activity, ActivityKind, Filters, Job, SeekerProfile
 from organic.question import FACETS, Answer, Facet, Question
 from targeting.engine import SlateItem, SlateRequest
 from targeting.http.problems import said
+from targeting.protected import refuse_protected
 from targeting.storage.mirror import Refusal
 
 MAX_K = 1_000
@@ -53,6 +54,7 @@ def _term(text: str) -> str:
     field, _, value = text.partition("=")
     if not field or not value:
         raise ValueError("expected a term of the form field=value")
+    refuse_protected(field)
     return text
 
 

@@ -9,10 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import ColumnElement, and_, case, insert, select, tuple_, update
-from sqlalchemy.engine import CursorResult
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from targeting.campaigns import Campaign
@@ -22,7 +34,7 @@ from targeting.storage.ledger_tables import BalanceRow, DayBalanceRow
 from targeting.storage.tables import CampaignRow
 
 Place = tuple[str, str]  # campaign id, local day of serving
-_FRESH = {"populate_existing": True}  # one session may move the same balance twice
+_TOTALS, _DAYS = cast(Table, BalanceRow.__table__), cast(Table, DayBalanceRow.__table__)
 
 
 def open_balance(session: Session, campaign: Campaign) -> None:
@@ -60,24 +72,31 @@ class _Account:
     def reserve(self, micros: int) -> None:
         self.reserved, self.more_reserved = self.reserved + micros, self.more_reserved + micros
 
+    def moves(self) -> dict[str, int]:
+        return {"more_posted": self.more_posted, "more_reserved": self.more_reserved}
+
 
 class Balances:
     """The balances of `places`. Nothing is stored before `save`, not even a day on which nothing happened yet."""
 
-    def __init__(self, session: Session, places: Collection[Place]) -> None:
+    def __init__(self, session: Session, places: Collection[Place], spare: Collection[Place] = ()) -> None:
+        """spare: places that are wanted as well, but only of campaigns on which no other writer is at work."""
         self._session = session
-        campaigns = sorted({campaign_id for campaign_id, _ in places})
-        # Where many may write, the lock on the campaign's balance makes its other rows safe to read as well.
-        totals = select(BalanceRow).where(BalanceRow.campaign_id.in_(campaigns)).order_by(BalanceRow.campaign_id)
-        self._totals = {
-            row.campaign_id: _account(row)
-            for row in session.scalars(totals.with_for_update(), execution_options=_FRESH)
+        # Where many may write, the lock on a campaign's balance is the lock on its days and reserves too: what is read
+        # of them after this stays true. Nobody waits for a second set of locks, and all wait in the order of the ids.
+        self._totals = _locked(session, {campaign_id for campaign_id, _ in places}, wait=True)
+        self._totals |= _locked(session, {campaign_id for campaign_id, _ in spare} - self._totals.keys(), wait=False)
+        places = {place for place in (*places, *spare) if place[0] in self._totals}
+        days = select(_DAYS).where(tuple_(_DAYS.c.campaign_id, _DAYS.c.day).in_(sorted(places)))
+        self._days = {
+            (campaign_id, day): _Account(cap, posted, reserved)
+            for campaign_id, day, cap, posted, reserved in session.execute(days)
         }
-        place = tuple_(DayBalanceRow.campaign_id, DayBalanceRow.day)
-        days = session.scalars(select(DayBalanceRow).where(place.in_(sorted(places))), execution_options=_FRESH)
-        self._days = {(row.campaign_id, row.day): _account(row) for row in days}
         self._new = {each for each in places if each[0] in self._totals} - self._days.keys()
         self._days |= _unopened(session, self._new)
+
+    def __contains__(self, place: Place) -> bool:
+        return place in self._days
 
     def free(self, place: Place) -> int:
         """Micros that may still be reserved; negative when reserves exceed the room."""
@@ -97,37 +116,67 @@ class Balances:
         day.post(charge)
         return charge
 
-    def save(self) -> None:
-        """One conditional update a balance; StoreUnavailableError, and no change at all, when one no longer fits."""
-        for campaign_id, account in self._totals.items():
-            self._move(BalanceRow, BalanceRow.campaign_id == campaign_id, account)
-        for (campaign_id, day), account in self._days.items():
-            if (campaign_id, day) in self._new and account.moved:
-                row = {"campaign_id": campaign_id, "day": day, "cap_micros": account.cap}
-                self._session.execute(insert(DayBalanceRow).values(**row, posted_micros=0, reserved_micros=0))
-            self._move(DayBalanceRow, and_(DayBalanceRow.campaign_id == campaign_id, DayBalanceRow.day == day), account)
+    def give_back(self, place: Place, micros: int) -> None:
+        """Undo `micros` of what was posted there; `change_caps` has to follow where a cap was kept up by it."""
+        self._totals[place[0]].post(-micros)
+        self._days[place].post(-micros)
 
-    def _move(
-        self, table: type[BalanceRow] | type[DayBalanceRow], here: ColumnElement[bool], account: _Account
-    ) -> None:
-        if not account.moved:
-            return
-        posted = table.posted_micros + account.more_posted
-        reserved = table.reserved_micros + account.more_reserved
-        fits = posted <= table.cap_micros
-        if account.more_reserved > 0:
-            fits = and_(fits, posted + reserved <= table.cap_micros)
-        statement = update(table).where(here, fits).values(posted_micros=posted, reserved_micros=reserved)
-        if cast(CursorResult[Any], self._session.execute(statement)).rowcount != 1:
-            raise StoreUnavailableError("a budget was used up at the same moment; nothing was written, try again")
+    def save(self) -> None:
+        """One conditional update a balance; StoreUnavailableError, and no change at all, when one no longer fits.
+
+        What was moved is then where it belongs, and more may be moved and saved.
+        """
+        opened = [
+            {"campaign_id": place[0], "day": place[1], "cap_micros": self._days[place].cap} | _NOTHING
+            for place in sorted(self._new)
+            if self._days[place].moved
+        ]
+        if opened:
+            self._session.connection().execute(insert(_DAYS), opened)
+        totals = [{"at_campaign": name} | each.moves() for name, each in self._totals.items() if each.moved]
+        days = [
+            {"at_campaign": name, "at_day": day} | each.moves()
+            for (name, day), each in self._days.items()
+            if each.moved
+        ]
+        for statement, moves in ((_MOVE_TOTAL, totals), (_MOVE_DAY, days)):
+            # Each changes one row or, where it no longer fits, none.
+            if moves and self._session.connection().execute(statement, moves).rowcount != len(moves):
+                raise StoreUnavailableError("a budget was used up at the same moment; nothing was written, try again")
+        self._new -= {(row["campaign_id"], row["day"]) for row in opened}
+        for account in (*self._totals.values(), *self._days.values()):
+            account.more_posted = account.more_reserved = 0
+
+
+def _locked(session: Session, campaign_ids: Collection[str], wait: bool) -> dict[str, _Account]:
+    if not campaign_ids:
+        return {}
+    totals = select(_TOTALS).where(_TOTALS.c.campaign_id.in_(sorted(campaign_ids))).order_by(_TOTALS.c.campaign_id)
+    found = session.execute(totals.with_for_update(skip_locked=not wait))
+    return {campaign_id: _Account(cap, posted, reserved) for campaign_id, cap, posted, reserved in found}
+
+
+def _move(table: Table, *here: ColumnElement[bool]) -> Update:
+    """posted and reserved change by :more_posted and :more_reserved where the cap leaves room for it."""
+    more_posted, more_reserved = (bindparam(name, type_=BigInteger) for name in ("more_posted", "more_reserved"))
+    posted, reserved = table.c.posted_micros + more_posted, table.c.reserved_micros + more_reserved
+    holds_less = more_reserved <= 0
+    fits = and_(posted <= table.c.cap_micros, or_(holds_less, posted + reserved <= table.c.cap_micros))
+    return update(table).where(*here, fits).values(posted_micros=posted, reserved_micros=reserved)
+
+
+_NOTHING = {"posted_micros": 0, "reserved_micros": 0}
+_MOVE_TOTAL = _move(_TOTALS, _TOTALS.c.campaign_id == bindparam("at_campaign"))
+_MOVE_DAY = _move(_DAYS, _DAYS.c.campaign_id == bindparam("at_campaign"), _DAYS.c.day == bindparam("at_day"))
 
 
 def _unopened(session: Session, places: Collection[Place]) -> dict[Place, _Account]:
     """Days on which nothing was served yet, with the caps that the campaigns have now."""
     if not places:
         return {}
-    query = select(CampaignRow).where(CampaignRow.campaign_id.in_({campaign_id for campaign_id, _ in places}))
-    caps = {row.campaign_id: row.daily_micros or row.total_micros for row in session.scalars(query)}
+    columns = select(CampaignRow.campaign_id, CampaignRow.daily_micros, CampaignRow.total_micros)
+    query = columns.where(CampaignRow.campaign_id.in_({campaign_id for campaign_id, _ in places}))
+    caps = {campaign_id: daily or total for campaign_id, daily, total in session.execute(query)}
     return {place: _Account(caps[place[0]], 0, 0) for place in sorted(places)}
 
 
@@ -144,7 +193,3 @@ def short_of_money(session: Session, days: dict[str, str]) -> frozenset[str]:
 
 def _used_up(table: type[BalanceRow] | type[DayBalanceRow]) -> ColumnElement[bool]:
     return table.posted_micros + table.reserved_micros >= table.cap_micros
-
-
-def _account(row: BalanceRow | DayBalanceRow) -> _Account:
-    return _Account(row.cap_micros, row.posted_micros, row.reserved_micros)

@@ -5,6 +5,8 @@ checkpoints ("WAL-reset bug"). Python usually links such a version, so no connec
 (wal_autocheckpoint=0), and every writer and every checkpoint takes the same exclusive lock, across threads and
 processes. SQLite has one writer at a time anyway: the lock costs two system calls and replaces its busy polling. The
 checkpoint SQLite runs when the last connection closes is safe: it holds the whole file exclusively.
+
+On PostgreSQL (`postgres`) many write at once, and what one transaction reads before it writes has to be locked first.
 """
 
 from __future__ import annotations
@@ -14,25 +16,36 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
 from market.errors import ConfigError, UserError
 
+if TYPE_CHECKING:
+    from targeting.storage.postgres import Server
+
+Result = TypeVar("Result")
+
 WAL_LIMIT_BYTES = 16 << 20
+LOCK_SECONDS = 5.0
+UNHURRIED_SECONDS = 600.0  # lock_timeout_seconds of commands that read or write everything while nobody waits
+_TRIES = 5  # of a transaction that collided with another one
+_UNIQUE_VIOLATION = "23505"
+_SCHEMA_LOCK = 4_801  # any number, the same in every process
 _PRAGMAS = (
     "busy_timeout=5000",
     "journal_mode=WAL",
     "synchronous=FULL",  # NORMAL loses committed transactions when the power goes
     "foreign_keys=ON",
     "wal_autocheckpoint=0",
+    "secure_delete=ON",  # who is erased leaves no bytes in free pages
 )
 
 _UNAVAILABLE = {
@@ -53,36 +66,74 @@ class StoreUnavailableError(UserError):
     status = 503
 
 
+class CollisionError(StoreUnavailableError):
+    """Two transactions wanted the same at once and this one was undone; `Database.write` tries again by itself."""
+
+
 class Database:
     """`with database.reading() as session` and `with database.writing() as session`: one transaction each."""
 
-    def __init__(self, url: str, lock_timeout_seconds: float = 5.0) -> None:
+    def __init__(self, url: str, lock_timeout_seconds: float | None = None) -> None:
+        """lock_timeout_seconds: how long a writer waits for others; on PostgreSQL it bounds every statement too."""
         self.url = url
         self.path = sqlite_path(url)
-        self.engine = _connect(url, self.path)
+        self._lock: _WriteLock | None = None
+        self._server: Server | None = None
+        self._writer: Engine
+        if self.path is None:
+            self._server = _server(url, lock_timeout_seconds)
+            self.engine = self._writer = self._server.writer
+            self._reader: Engine = self._server.reader
+            return
+        self.engine = self._reader = _connect(url, self.path)
         self._writer = self.engine.execution_options(writes=True)
-        self._lock = None
-        if self.path is not None:
-            self._lock = _WriteLock(self.path.with_name(self.path.name + ".lock"), lock_timeout_seconds)
+        seconds = LOCK_SECONDS if lock_timeout_seconds is None else lock_timeout_seconds
+        self._lock = _WriteLock(self.path.with_name(self.path.name + ".lock"), seconds)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        with _translated(), Session(self.engine) as session, session.begin():
+        """Everything in it is read from one moment."""
+        with self._translated(), Session(self._reader) as session, session.begin():
             yield session
 
     @contextmanager
     def writing(self, wait_seconds: float | None = None) -> Iterator[Session]:
         """Waits for other writers at most wait_seconds (None: the timeout of this database)."""
-        with _translated(), self.write_lock(wait_seconds):
+        with self._translated(), self.write_lock(wait_seconds):
             with Session(self._writer) as session, session.begin():
+                if self._server is not None and wait_seconds is not None:
+                    session.execute(text(f"SET LOCAL lock_timeout = {max(1, int(1000 * wait_seconds))}"))
                 yield session
             if self.path is not None and _size(self.path.with_name(self.path.name + "-wal")) > WAL_LIMIT_BYTES:
                 self._checkpoint()
 
+    def write(self, work: Callable[[Session], Result], wait_seconds: float | None = None) -> Result:
+        """`work` in one writing transaction, from the start again when another transaction got in its way.
+
+        That is a deadlock, or a row with the same key stored at the same moment; the next try sees that row.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                with self.writing(wait_seconds) as session:
+                    return work(session)
+            except CollisionError:
+                if not left:
+                    raise
+            except IntegrityError as error:
+                if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
+                    raise
+                if not left:
+                    raise CollisionError("another writer was in the way; nothing was written, try again") from None
+        raise AssertionError("the last try returns or raises")
+
     @contextmanager
     def changing_schema(self) -> Iterator[Connection]:
-        """A writing transaction as a plain connection, for migrations."""
-        with _translated(), self.write_lock(), self._writer.connect() as connection, connection.begin():
+        """A writing transaction as a plain connection, for migrations; one at a time."""
+        if self._server is not None:
+            with self._server.changing_schema(_SCHEMA_LOCK) as connection:
+                yield connection
+            return
+        with self._translated(), self.write_lock(), self._writer.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -93,7 +144,7 @@ class Database:
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database file, as far as readers allow."""
-        with _translated(), self.write_lock():
+        with self._translated(), self.write_lock():
             self._checkpoint()
 
     def close(self) -> None:
@@ -103,10 +154,26 @@ class Database:
         self.engine.dispose()
         if self._lock is not None:
             self._lock.close()
+        if self._server is not None:
+            self._server.close()
 
     def ping(self) -> None:
         with self.reading() as session:
             session.execute(text("SELECT 1"))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        if self._server is not None:
+            self._server.outage.check()
+        try:
+            yield
+        except TimeoutError:
+            raise StoreUnavailableError("the database is busy; nothing was written, try again") from None
+        except DatabaseError as error:
+            told = _failure(error) if self._server is None else self._server.failure(error)
+            if told is None:
+                raise
+            raise told from None
 
     def _checkpoint(self) -> None:
         if self.path is None:
@@ -174,12 +241,21 @@ def sqlite_path(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def _connect(url: str, path: Path | None) -> Engine:
+def _server(url: str, lock_seconds: float | None) -> Server:
     try:
-        # hide_parameters: what a failing statement was about to store never reaches a log.
-        if path is None:
-            return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        # Imported late: a marketplace on SQLite needs no driver for PostgreSQL.
+        from targeting.storage.postgres import LOCK_SECONDS, Server
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"a database server needs the package psycopg ({error.name} is missing); pip install 'hiregraph[postgres]'"
+        ) from None
+    return Server(make_url(url), LOCK_SECONDS if lock_seconds is None else lock_seconds)
+
+
+def _connect(url: str, path: Path) -> Engine:
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # hide_parameters: what a failing statement was about to store never reaches a log.
         engine = create_engine(url, hide_parameters=True, pool_size=10, max_overflow=30, pool_timeout=5)
     except (ArgumentError, ImportError, OSError) as error:
         raise ConfigError(f"database URL {make_url(url)!r} can not be opened: {error}") from None
@@ -200,20 +276,15 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise StoreUnavailableError("the database is busy; nothing was written, try again") from None
-    except DatabaseError as error:
-        # SQLite also calls a mistake in a statement "operational": only its primary result code tells.
-        code = getattr(error.orig, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF == sqlite3.SQLITE_NOTADB:
-            raise ConfigError("the database file is not a SQLite database; give another one") from None
-        if isinstance(error, OperationalError) and (code is None or code & 0xFF in _UNAVAILABLE):
-            raise StoreUnavailableError("the database does not answer; nothing was written, try again") from None
-        raise
+def _failure(error: DatabaseError) -> UserError | None:
+    """What the caller is told instead of an error of SQLite; None when it is a mistake of ours."""
+    # SQLite also calls a mistake in a statement "operational": only its primary result code tells.
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_NOTADB:
+        return ConfigError("the database file is not a SQLite database; give another one")
+    if isinstance(error, OperationalError) and (code is None or code & 0xFF in _UNAVAILABLE):
+        return StoreUnavailableError("the database does not answer; nothing was written, try again")
+    return None
 
 
 def _size(path: Path) -> int:

@@ -7,46 +7,60 @@
 posted <= cap is a constraint of the database. The posted total does not depend on the order in which clicks arrive:
 it is min(cap, sum over days of min(day's cap, sum over lanes of the dearest price clicked)). A lane is one seeker,
 one campaign, one local day and one window of serving time: clicks in it are billed together as much as the dearest.
-(Which day gets the last of a total that binds does depend on the order.) Postings are never changed or deleted.
+(Which day gets the last of a total that binds does depend on the order.) Postings are never changed or deleted; what
+is given back (`targeting.storage.credits`) is a row of its own, and posted is net of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from market.clock import account_day
 from market.errors import ConfigError, NotFoundError
 from targeting.campaigns import Campaign, serves
-from targeting.engine import SlateItem
+from targeting.engine import SlateItem, explained
 from targeting.ledger import KAPPA, reservation
-from targeting.storage.balances import Balances, short_of_money
+from targeting.slate import placement
+from targeting.storage.balances import Balances, Place, short_of_money
 from targeting.storage.database import Database
-from targeting.storage.ledger_tables import BalanceRow, DayBalanceRow, PostingRow, QuarantineRow, ReserveRow, SlateRow
+from targeting.storage.ledger_tables import (
+    BalanceRow,
+    CreditRow,
+    DayBalanceRow,
+    PostingRow,
+    QuarantineRow,
+    ReserveRow,
+    SlateRow,
+)
 from targeting.storage.store import campaign_of, job_of
 from targeting.storage.tables import CampaignRow, JobRow
+from targeting.storage.tombstones import Tombstones
 from targeting.tokens import Token, token_id
 
 _SWEPT = 1_000  # reserves released in one transaction
+_RESERVES, _POSTINGS = cast(Table, ReserveRow.__table__), cast(Table, PostingRow.__table__)
 
 
 @dataclass(frozen=True)
 class BillingConfig:
-    """grace: how long after a token's expiry its click may still arrive; window: see lanes above.
+    """grace: how long after a token's expiry its click may still arrive; window: serving time of one lane, see above.
 
     attribution: for how long events are taken and a token's applications and hires credited to its campaign;
+    ahead: how far a sender's clock may run ahead of ours; kappa: what is reserved, in expected charges;
     serving_wait_seconds: how long a slate waits for other writers before it goes out without promoted items.
     """
 
     grace: timedelta = timedelta(minutes=10)
     window: timedelta = timedelta(minutes=30)
     attribution: timedelta = timedelta(days=90)
-    ahead: timedelta = timedelta(minutes=5)  # how far a sender's clock may run ahead of ours
+    ahead: timedelta = timedelta(minutes=5)
     kappa: float = KAPPA
     serving_wait_seconds: float = 0.25
 
@@ -82,10 +96,12 @@ class Served:
 
 @dataclass(frozen=True)
 class Click:
-    """A valid click, to be billed; a second one of the same token is billed nothing."""
+    """A valid click, to be billed; a second one of the same token is billed nothing. day: that of serving."""
 
     event_id: str
     token_id: str
+    campaign_id: str
+    day: str
 
 
 @dataclass(frozen=True)
@@ -93,19 +109,22 @@ class Charge:
     """What a click was billed; code says why it was less than its price (None: it was not)."""
 
     click: Click
-    campaign_id: str
-    day: str
     amount_micros: int
     code: str | None
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Micros of one campaign. unbilled: prices of clicks minus what was billed, late clicks included."""
+    """Micros of one campaign.
+
+    posted is net of credited, what was given back; unbilled: prices of clicks minus what was billed, late clicks
+    included, clicks that nobody would pay for (see `invalid_clicks`) not.
+    """
 
     cap: int
     posted: int
     reserved: int
+    credited: int
     unbilled: int
     posted_by_day: Mapping[str, int]
 
@@ -113,8 +132,11 @@ class Totals:
 class Journal:
     """The only writer of money. Every method is one transaction, durable when it returns."""
 
-    def __init__(self, database: Database, config: BillingConfig = BillingConfig()) -> None:
-        self._database, self.config = database, config
+    def __init__(
+        self, database: Database, config: BillingConfig = BillingConfig(), tombstones: Tombstones | None = None
+    ) -> None:
+        """tombstones: whoever was erased is served as somebody unknown."""
+        self._database, self.config, self._tombstones = database, config, tombstones
 
     def reserve(self, served: Served, now: datetime) -> frozenset[str]:
         """Hold the expected charges and log the slate; or do nothing and return the campaigns that may not serve.
@@ -122,41 +144,26 @@ class Journal:
         A campaign serves when it is active, its job is there, and a reservation fits under both of its caps. A token
         that was served before is held and billed only once.
         """
-        promoted = served.promoted
-        with self._database.writing(self.config.serving_wait_seconds) as session:
-            self._release_due(session, now)
-            places = {(token.campaign_id, token.day) for _, token in promoted}
-            refused = {campaign_id for campaign_id, _ in places} - _serving(session, places, now)
-            balances = Balances(session, {place for place in places if place[0] not in refused})
-            rows = []
-            before = ReserveRow.token_id.in_({key for key, _ in promoted})
-            again = set(session.scalars(select(ReserveRow.token_id).where(before)))
-            for key, token in promoted:
-                place = token.campaign_id, token.day
-                held = min(token.price_micros, int(reservation(token.p_click, token.price_micros, self.config.kappa)))
-                if token.campaign_id in refused or balances.free(place) < max(1, held):
-                    refused.add(token.campaign_id)
-                    continue
-                if key in again:
-                    continue
-                balances.reserve(place, held)
-                rows.append(self._reserve_row(key, token, served, held))
-            if not refused:
-                balances.save()
-                _log_slate(session, served, now)
-                if rows:
-                    session.execute(insert(ReserveRow), rows)
-        return frozenset(refused)
+        return self._database.write(
+            lambda session: self._reserve(session, served, now), self.config.serving_wait_seconds
+        )
 
     def release(self, now: datetime) -> int:
-        """Let go of reserves whose click can not come any more; returns how many (at most 1,000)."""
-        with self._database.writing() as session:
-            return self._release_due(session, now)
+        """Let go of reserves whose click can not come any more; returns how many (at most 1,000).
+
+        Campaigns on which another writer is at work are left for the next time.
+        """
+
+        def release(session: Session) -> int:
+            due = _due_places(session, now)
+            return _release(session, Balances(session, (), spare=set(due.values())), due)
+
+        return self._database.write(release)
 
     def closed(self, running: Sequence[Campaign], now: datetime) -> frozenset[str]:
         """Ids of the running campaigns that have nothing left to reserve at `now`, in total or today."""
         with self._database.reading() as session:
-            due = session.scalar(_due(now).with_only_columns(func.count()))
+            due = session.scalar(select(func.count()).where(*_due(now)))
         if due:
             self.release(now)
         days = {each.campaign_id: account_day(now, each.time_zone).isoformat() for each in running}
@@ -175,8 +182,44 @@ class Journal:
                 raise NotFoundError(f"no campaign {campaign_id!r}; GET /v1/campaigns lists yours")
             sums = select(missed).where(clicked), select(late).where(QuarantineRow.campaign_id == campaign_id)
             unbilled = sum(int(session.execute(query).scalar_one() or 0) for query in sums)
+            given_back = select(func.sum(CreditRow.amount_micros)).where(CreditRow.campaign_id == campaign_id)
+            credited = int(session.scalar(given_back) or 0)
             by_day = {day.day: day.posted_micros for day in session.scalars(days)}
-            return Totals(row.cap_micros, row.posted_micros, row.reserved_micros, unbilled, by_day)
+            return Totals(row.cap_micros, row.posted_micros, row.reserved_micros, credited, unbilled, by_day)
+
+    def _reserve(self, session: Session, served: Served, now: datetime) -> frozenset[str]:
+        promoted = served.promoted
+        served = self._without_erased(session, served)
+        places = {(token.campaign_id, token.day) for _, token in promoted}
+        due = _due_places(session, now)
+        balances = Balances(session, places, spare=set(due.values()))
+        _release(session, balances, due)
+        refused = {campaign_id for campaign_id, _ in places} - _serving(session, places, now)
+        rows = []
+        before = ReserveRow.token_id.in_({key for key, _ in promoted})
+        again = set(session.scalars(select(ReserveRow.token_id).where(before)))
+        for key, token in promoted:
+            place = token.campaign_id, token.day
+            held = min(token.price_micros, int(reservation(token.p_click, token.price_micros, self.config.kappa)))
+            if token.campaign_id in refused or balances.free(place) < max(1, held):
+                refused.add(token.campaign_id)
+                continue
+            if key in again:
+                continue
+            balances.reserve(place, held)
+            rows.append(self._reserve_row(key, token, served, held))
+        if not refused:
+            balances.save()
+            _log_slate(session, served, now)
+            if rows:
+                session.connection().execute(insert(_RESERVES), rows)
+        return frozenset(refused)
+
+    def _without_erased(self, session: Session, served: Served) -> Served:
+        if served.seeker_id is None or self._tombstones is None:
+            return served
+        erased = self._tombstones.among(session, {served.seeker_id})
+        return replace(served, seeker_id=None) if erased else served
 
     def _reserve_row(self, key: str, token: Token, served: Served, held: int) -> dict[str, object]:
         return {
@@ -193,17 +236,26 @@ class Journal:
             "release_at": datetime.fromtimestamp(token.expires_at, UTC) + self.config.grace,
         }
 
-    def _release_due(self, session: Session, now: datetime) -> int:
-        due = session.scalars(_due(now).order_by(ReserveRow.release_at).limit(_SWEPT)).all()
-        if not due:
-            return 0
-        balances = Balances(session, {(row.campaign_id, row.day) for row in due})
-        for row in due:
-            balances.reserve((row.campaign_id, row.day), -row.held_micros)
-        balances.save()
-        gone = [row.token_id for row in due]
-        session.execute(update(ReserveRow).where(ReserveRow.token_id.in_(gone)).values(state="released"))
-        return len(due)
+
+def _due_places(session: Session, now: datetime) -> dict[str, Place]:
+    """{token id: its place} of reserves that are due, as far as one can tell before their balances are locked."""
+    query = select(_RESERVES.c.token_id, _RESERVES.c.campaign_id, _RESERVES.c.day).where(*_due(now))
+    rows = session.execute(query.order_by(_RESERVES.c.release_at).limit(_SWEPT))
+    return {token: (campaign_id, day) for token, campaign_id, day in rows}
+
+
+def _release(session: Session, balances: Balances, due: Mapping[str, Place]) -> int:
+    """Let go of those of `due` whose balance is locked and whose token nobody settled in the meantime."""
+    locked = [token for token, place in due.items() if place in balances]
+    if not locked:
+        return 0
+    here = _RESERVES.c.token_id.in_(locked), _RESERVES.c.state == "open"
+    released = update(_RESERVES).where(*here).values(state="released")
+    gone = session.execute(released.returning(_RESERVES.c.token_id, _RESERVES.c.held_micros)).all()
+    for token, held in gone:
+        balances.reserve(due[token], -held)
+    balances.save()
+    return len(gone)
 
 
 def settle(session: Session, clicks: Sequence[Click]) -> list[Charge]:
@@ -213,32 +265,35 @@ def settle(session: Session, clicks: Sequence[Click]) -> list[Charge]:
     """
     if not clicks:
         return []
+    balances = Balances(session, {(click.campaign_id, click.day) for click in clicks})
+    # Read after the balances are locked: until then another writer may settle the same token.
+    names = ("token_id", "lane", "price_micros", "held_micros", "state")
     tokens = {click.token_id for click in clicks}
-    query = select(ReserveRow).where(ReserveRow.token_id.in_(tokens))
-    places = {(row.campaign_id, row.day) for row in session.scalars(query)}
-    balances = Balances(session, places)
-    # Read again now that the balances are locked: another writer may have settled a token in between.
-    reserves = {row.token_id: row for row in session.scalars(query.execution_options(populate_existing=True))}
+    query = select(*(_RESERVES.c[name] for name in names)).where(_RESERVES.c.token_id.in_(tokens))
+    reserves = {row.token_id: row for row in session.execute(query)}
     in_lane = _posted_by_lane(session, {row.lane for row in reserves.values() if row.lane is not None})
-    charges = []
+    charges: list[Charge] = []
+    clicked: dict[str, int] = {}  # what was billed now
     for click in clicks:
-        row = reserves[click.token_id]
-        place = row.campaign_id, row.day
-        if row.state == "clicked":
-            charges.append(Charge(click, *place, 0, "repeated_click"))
+        _, lane, price, held, state = reserves[click.token_id]
+        place = click.campaign_id, click.day
+        if state == "clicked" or click.token_id in clicked:
+            charges.append(Charge(click, 0, "repeated_click"))
             continue
-        if row.state == "open":
-            balances.reserve(place, -row.held_micros)
-        before = 0 if row.lane is None else in_lane.get(row.lane, 0)
-        left = max(0, row.price_micros - before)
+        if state == "open":
+            balances.reserve(place, -held)
+        before = 0 if lane is None else in_lane.get(lane, 0)
+        left = max(0, price - before)
         amount = balances.post(place, left)
-        if row.lane is not None:
-            in_lane[row.lane] = before + amount
-        row.state, row.posted_micros = "clicked", amount
-        code = "cap_reached" if amount < left else "same_seeker" if left < row.price_micros else None
-        charges.append(Charge(click, *place, amount, code))
+        if lane is not None:
+            in_lane[lane] = before + amount
+        clicked[click.token_id] = amount
+        code = "cap_reached" if amount < left else "same_seeker" if left < price else None
+        charges.append(Charge(click, amount, code))
     balances.save()
-    session.flush()
+    if clicked:
+        moves = [{"at_token": token, "billed": amount} for token, amount in clicked.items()]
+        session.connection().execute(_CLICKED, moves)
     return charges
 
 
@@ -248,8 +303,8 @@ def record(session: Session, charges: Sequence[Charge], now: datetime) -> None:
         {
             "event_id": charge.click.event_id,
             "token_id": charge.click.token_id,
-            "campaign_id": charge.campaign_id,
-            "day": charge.day,
+            "campaign_id": charge.click.campaign_id,
+            "day": charge.click.day,
             "amount_micros": charge.amount_micros,
             "posted_at": now,
         }
@@ -257,11 +312,18 @@ def record(session: Session, charges: Sequence[Charge], now: datetime) -> None:
         if charge.amount_micros > 0
     ]
     if rows:
-        session.execute(insert(PostingRow), rows)
+        session.connection().execute(insert(_POSTINGS), rows)
 
 
-def _due(now: datetime) -> Select[ReserveRow]:
-    return select(ReserveRow).where(ReserveRow.state == "open", ReserveRow.release_at <= now)
+_CLICKED = (
+    update(_RESERVES)
+    .where(_RESERVES.c.token_id == bindparam("at_token"))
+    .values(state="clicked", posted_micros=bindparam("billed"))
+)
+
+
+def _due(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return _RESERVES.c.state == "open", _RESERVES.c.release_at <= now
 
 
 def _serving(session: Session, places: set[tuple[str, str]], now: datetime) -> set[str]:
@@ -277,20 +339,25 @@ def _serving(session: Session, places: set[tuple[str, str]], now: datetime) -> s
 
 def _log_slate(session: Session, served: Served, now: datetime) -> None:
     names = ("job_id", "kind", "position", "score", "campaign_id")
-    items = [{name: getattr(item, name) for name in names} for item in served.items]
+    items = [{name: getattr(item, name) for name in names} | explained(item) | placement(item) for item in served.items]
     row = {"slate_id": served.slate_id, "seeker_id": served.seeker_id, "served_at": now, "items": items}
     session.execute(insert(SlateRow).values(**row))
 
 
 def _posted_by_lane(session: Session, lanes: set[str]) -> dict[str, int]:
-    total = func.sum(ReserveRow.posted_micros)
-    query = select(ReserveRow.lane, total).where(ReserveRow.lane.in_(lanes)).group_by(ReserveRow.lane)
+    if not lanes:
+        return {}
+    query = select(_RESERVES.c.lane, func.sum(_RESERVES.c.posted_micros)).where(_RESERVES.c.lane.in_(lanes))
+    query = query.group_by(_RESERVES.c.lane)
     return {lane: int(posted) for lane, posted in session.execute(query) if lane is not None}
 
 
 def _lane(token: Token, seeker_id: str | None, window: timedelta) -> str | None:
     """Hex; None for an unknown seeker, whose clicks have nothing in common. Lies within one day by construction."""
-    if seeker_id is None:
-        return None
-    number = token.issued_at // int(window.total_seconds())
-    return hashlib.sha256(f"{token.campaign_id}\n{seeker_id}\n{token.day}\n{number}".encode()).hexdigest()
+    return None if seeker_id is None else lane_of(token.campaign_id, seeker_id, token.day, token.issued_at, window)
+
+
+def lane_of(campaign_id: str, seeker_id: str, day: str, issued_at: int, window: timedelta) -> str:
+    """The lane of a token issued at that second; erasing its seeker gives it another name."""
+    number = issued_at // int(window.total_seconds())
+    return hashlib.sha256(f"{campaign_id}\n{seeker_id}\n{day}\n{number}".encode()).hexdigest()

@@ -43,6 +43,7 @@ class ApiKey:
     account_id: str
     role: Role
     created_at: datetime
+    revoked_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,12 @@ class Principal:
 
 
 def digest_of_key(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
+
+
+def key_id_of(key: str) -> str:
+    """The name of a key, by which logs and people speak of it; says nothing about the key."""
+    return f"key_{digest_of_key(key)[:16]}"
 
 
 def make_key(account_id: str, role: str, now: datetime, entropy: bytes) -> tuple[str, ApiKey]:
@@ -75,8 +81,7 @@ def make_key(account_id: str, role: str, now: datetime, entropy: bytes) -> tuple
     if len(entropy) != 32:
         raise ValueError(f"a key takes 32 bytes of entropy, got {len(entropy)}")
     key = "hg_" + base64.urlsafe_b64encode(entropy).rstrip(b"=").decode()
-    digest = digest_of_key(key)
-    return key, ApiKey(f"key_{digest[:16]}", digest, account_id, role, now)
+    return key, ApiKey(key_id_of(key), digest_of_key(key), account_id, role, now)
 
 
 @dataclass

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from targeting.storage.base import Base, UtcTime
+
+CLICKED = text("state = 'clicked'")  # few of many reserves: what a campaign was not billed is found among them
 
 
 class BalanceRow(Base):
@@ -67,6 +69,7 @@ class ReserveRow(Base):
         Index("ix_reserves_lane", "lane"),
         Index("ix_reserves_due", "state", "release_at"),
         Index("ix_reserves_seeker_id", "seeker_id", "release_at"),
+        Index("ix_reserves_clicked", "campaign_id", sqlite_where=CLICKED, postgresql_where=CLICKED),
     )
 
     token_id: Mapped[str] = mapped_column(String(64), primary_key=True)

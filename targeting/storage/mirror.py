@@ -7,6 +7,7 @@ and once a second campaigns without money leave the engine and those with money 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from market.clock import Clock
 from market.records import Job
 from targeting.campaigns import Campaign, next_change, serves
 from targeting.engine import Engine
+from targeting.storage.audit_log import Who
+from targeting.storage.database import StoreUnavailableError
 from targeting.storage.journal import Journal
+from targeting.storage.link_edits import LinkEdits
 from targeting.storage.store import Revision, Store
 
 log = structlog.get_logger()
@@ -37,8 +41,9 @@ class Refusal:
 class Mirror:
     """The only writer of the engine: jobs go through it, campaigns and other processes' jobs are carried over."""
 
-    def __init__(self, store: Store, engine: Engine, clock: Clock, journal: Journal) -> None:
+    def __init__(self, store: Store, engine: Engine, clock: Clock, journal: Journal, link_edits: LinkEdits) -> None:
         self._store, self._engine, self._clock, self._journal = store, engine, clock, journal
+        self._link_edits = link_edits
         self._lock = threading.Lock()
         self._seen = Revision(jobs=0, campaigns=-1)
         self._looked_at: datetime | None = None
@@ -63,6 +68,14 @@ class Mirror:
                 self._take_money()
         finally:
             self._lock.release()
+
+    def lag(self) -> float:
+        """Writes of the store that the engine has not taken over; NaN while the store does not answer."""
+        try:
+            revision = self._store.revision()
+        except StoreUnavailableError:
+            return math.nan
+        return revision.jobs - self._seen.jobs + revision.campaigns - max(0, self._seen.campaigns)
 
     def close(self, campaign_ids: frozenset[str]) -> None:
         """Take campaigns off the engine until the next look at their money; at once or, behind a writer, not at all."""
@@ -97,13 +110,13 @@ class Mirror:
         self.catch_up()
         return refusals
 
-    def delete_job(self, job_id: str) -> bool:
+    def delete_job(self, job_id: str, who: Who | None = None) -> bool:
         """Delete a job from the store, then from the engine; False when there was none."""
         with self._lock:
             job, deleted = self._store.jobs_by_id([job_id]).get(job_id, (None, True))
             if job is None or deleted:
                 return False
-            revision = self._store.delete_job(job_id)
+            revision = self._store.delete_job(job_id, who)
             self._engine.delete_job(job_id)
             self._advance(revision, [job])
         self.catch_up()
@@ -140,6 +153,8 @@ class Mirror:
         self._promoted = frozenset(campaign.job_id for campaign in running)
         jobs = {job_id: None if gone else job for job_id, (job, gone) in self._store.jobs_by_id(self._promoted).items()}
         self._serving = [campaign for campaign in running if serves(campaign, jobs[campaign.job_id], now)]
+        # Before the campaigns: none is shown for a moment to those whom a veto keeps out.
+        self._engine.set_link_edits(self._link_edits.of_campaigns([each.campaign_id for each in running]))
         self._show(self._journal.closed(self._serving, now))
         self._look_at_money = now + MONEY_LOOK
         changes = [next_change(campaign, now) for campaign in running]

@@ -22,6 +22,7 @@ from market.errors import ConflictError, NotFoundError
 from market.money import Money
 from market.records import Job
 from targeting.campaigns import Bid, BidMode, Budget, Campaign, Objective, Pacing, Status
+from targeting.storage.audit_log import CONSOLE, Change, Who, append
 from targeting.storage.balances import change_caps, open_balance
 from targeting.storage.database import Database
 from targeting.storage.keys import ApiKey, Role
@@ -79,12 +80,36 @@ class Store:
     # Keys
 
     def add_key(self, key: ApiKey) -> None:
+        made = {"role": key.role}
         with self._database.writing() as session:
             session.execute(insert(KeyRow).values(**vars(key)))
+            append(session, Change(key.created_at, key.account_id, CONSOLE, "key.created", key.key_id, None, made))
+
+    def revoke_key(self, key_id: str, now: datetime) -> ApiKey:
+        """Revoke the key, from the next request on in every process; one that was revoked before stays as it is."""
+        with self._database.writing() as session:
+            row = session.get(KeyRow, key_id)
+            if row is None:
+                raise NotFoundError(f"no key {key_id!r}; `hiregraph keys list` shows them")
+            if row.revoked_at is None:
+                row.revoked_at = now
+                session.flush()
+                was, gone = {"role": row.role}, {"role": row.role, "revoked": True}
+                append(session, Change(now, row.account_id, CONSOLE, "key.revoked", key_id, was, gone))
+            return _key_of(row)
+
+    def list_keys(self) -> list[ApiKey]:
+        """All keys, revoked ones too, by account and age."""
+        query = select(KeyRow).order_by(KeyRow.account_id, KeyRow.created_at, KeyRow.key_id)
+        with self._database.reading() as session:
+            return [_key_of(row) for row in session.scalars(query)]
 
     def key_by_digest(self, digest: str) -> ApiKey | None:
+        """The key, unless it is unknown or revoked."""
+        wanted = KeyRow.key_id, KeyRow.digest, KeyRow.account_id, KeyRow.role, KeyRow.created_at
+        query = select(*wanted).where(KeyRow.digest == digest, KeyRow.revoked_at.is_(None))
         with self._database.reading() as session:
-            row = session.scalar(select(KeyRow).where(KeyRow.digest == digest))
+            row = session.execute(query).one_or_none()  # columns, not an object: every request asks this
             if row is None:
                 return None
             return ApiKey(row.key_id, row.digest, row.account_id, cast(Role, row.role), row.created_at)
@@ -114,7 +139,7 @@ class Store:
         if not jobs:
             return self.revision().jobs
         with self._database.writing() as session:
-            revision = _raise_revision(session, "jobs")
+            revision = raise_revision(session, "jobs")
             upsert = sqlite_insert(JobRow) if self._database.path else postgresql_insert(JobRow)
             columns = {column.name: upsert.excluded[column.name] for column in JobRow.__table__.columns}
             same_account = JobRow.account_id == upsert.excluded.account_id
@@ -123,11 +148,15 @@ class Store:
             session.execute(statement, rows)
             return revision
 
-    def delete_job(self, job_id: str) -> int:
-        """Mark the job deleted. Returns the new revision of jobs."""
+    def delete_job(self, job_id: str, who: Who | None = None) -> int:
+        """Mark the job deleted, and write down who did it. Returns the new revision of jobs."""
         with self._database.writing() as session:
-            revision = _raise_revision(session, "jobs")
-            session.execute(update(JobRow).where(JobRow.job_id == job_id).values(deleted=True, revision=revision))
+            revision = raise_revision(session, "jobs")
+            gone = update(JobRow).where(JobRow.job_id == job_id).values(deleted=True, revision=revision)
+            row = session.execute(gone.returning(JobRow.account_id, JobRow.title)).one_or_none()
+            if who is not None and row is not None:
+                was = {"title": row.title}
+                append(session, Change(who.at, row.account_id, who.key_id, "job.deleted", job_id, was, None))
             return revision
 
     def job_changes(self, since: int, until: int) -> Iterator[tuple[list[Job], list[str]]]:
@@ -156,15 +185,16 @@ class Store:
 
     # Campaigns
 
-    def add_campaign(self, campaign: Campaign, answer: Answer | None = None) -> None:
-        """Store a new campaign and, in the same transaction, what its request is answered."""
+    def add_campaign(self, campaign: Campaign, answer: Answer | None = None, change: Change | None = None) -> None:
+        """Store a new campaign and, in the same transaction, what its request is answered and who made it."""
         with self._database.writing() as session:
             session.execute(insert(CampaignRow).values(**_columns(campaign)))
             open_balance(session, campaign)
-            _raise_revision(session, "campaigns")
+            raise_revision(session, "campaigns")
             _remember(session, answer)
+            _write_down(session, change)
 
-    def replace_campaign(self, campaign: Campaign, answer: Answer | None = None) -> None:
+    def replace_campaign(self, campaign: Campaign, answer: Answer | None = None, change: Change | None = None) -> None:
         """Store the next version; ConflictError when somebody else has changed the campaign in the meantime."""
         current = (CampaignRow.campaign_id == campaign.campaign_id) & (CampaignRow.version == campaign.version - 1)
         with self._database.writing() as session:
@@ -172,8 +202,9 @@ class Store:
             if cast(CursorResult[Any], result).rowcount != 1:
                 raise ConflictError("the campaign was changed at the same moment; read it again and repeat")
             change_caps(session, campaign)
-            _raise_revision(session, "campaigns")
+            raise_revision(session, "campaigns")
             _remember(session, answer)
+            _write_down(session, change)
 
     def campaign(self, campaign_id: str, scope: str | None) -> Campaign:
         """The campaign, or NotFoundError when it is missing or of another account."""
@@ -215,7 +246,8 @@ def _scoped(query: Any, account_column: Any, scope: str | None) -> Any:
     return query if scope is None else query.where(account_column == scope)
 
 
-def _raise_revision(session: Session, name: str) -> int:
+def raise_revision(session: Session, name: str) -> int:
+    """Say inside a writing transaction that something of this kind has changed; every process looks at it."""
     counter = update(RevisionRow).where(RevisionRow.name == name).values(value=RevisionRow.value + 1)
     return session.execute(counter.returning(RevisionRow.value)).scalar_one()
 
@@ -228,6 +260,15 @@ def _remember(session: Session, answer: Answer | None) -> None:
         session.execute(insert(AnswerRow).values(**vars(answer)))
     except IntegrityError:
         raise ConflictError("a request with this Idempotency-Key is being answered right now; repeat it") from None
+
+
+def _write_down(session: Session, change: Change | None) -> None:
+    if change is not None:
+        append(session, change)
+
+
+def _key_of(row: KeyRow) -> ApiKey:
+    return ApiKey(row.key_id, row.digest, row.account_id, cast(Role, row.role), row.created_at, row.revoked_at)
 
 
 def job_of(row: JobRow) -> Job:

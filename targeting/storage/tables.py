@@ -104,7 +104,7 @@ class RevisionRow(Base):
 
 
 class LinkEditRow(Base):
-    """What a person decided about one link of one campaign, on top of what was learned; a reset deletes the row."""
+    """What a person decided about one link of one campaign, with both sides of the link; a reset deletes the row."""
 
     __tablename__ = "link_edits"
     __table_args__ = (
@@ -114,6 +114,8 @@ class LinkEditRow(Base):
 
     campaign_id: Mapped[str] = mapped_column(ForeignKey("campaigns.campaign_id"), primary_key=True)
     link_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seeker: Mapped[list[str]] = mapped_column(JSON)
+    job: Mapped[list[str]] = mapped_column(JSON)
     action: Mapped[str] = mapped_column(String(8))
     weight: Mapped[float | None]
     key_id: Mapped[str] = mapped_column(String(64))
@@ -124,7 +126,10 @@ class AuditRow(Base):
     """One change by a person; rows stay as they are. digest = SHA-256 over the digest before and this row."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_account_id", "account_id", "number"),)
+    __table_args__ = (
+        Index("ix_audit_log_account_id", "account_id", "number"),
+        Index("ix_audit_log_digest", "digest", unique=True),
+    )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(UtcTime)

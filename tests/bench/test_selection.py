@@ -11,7 +11,7 @@ from bench import auction_selection, selection
 from bench.auction_selection import first_pages, play
 from market.tables import Tables
 from sim.world import FIT, SERVE
-from targeting.control import paced_bid
+from targeting.pacing.descent import paced_bid
 from tests.graph.toy_logs import application, day, impression, job, logs, position
 from tests.sim.small_world import small_learned, small_logs, small_stage, small_world
 

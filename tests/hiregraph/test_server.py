@@ -4,21 +4,25 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import typer
 from starlette.testclient import TestClient
 
 from hiregraph.server import build_app, load_engine
-from hiregraph.serving_commands import db_upgrade, keys_create
+from hiregraph.serving_commands import audit_verify, db_upgrade, keys_create, keys_list, keys_revoke
 from hiregraph.settings import Settings, hand_over, load_settings, token_secret
-from market.errors import ConfigError
+from market.errors import ConfigError, NotFoundError
 from targeting.migrations import head
+from targeting.storage.database import Database
 
 CAMPAIGN = {
     "job_id": "j1",
@@ -137,6 +141,47 @@ def test_upgrading_says_from_where_to_where(settings: Settings, capsys: pytest.C
     assert capsys.readouterr().out == f"schema version {head()} (was {head()})\n"
 
 
+def test_a_revoked_key_is_refused_at_the_next_request_in_every_process(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = (made_key(settings, capsys, "owner") for _ in range(2))
+    with TestClient(build_app(settings)) as first, TestClient(build_app(settings)) as second:
+        for client in (first, second):
+            assert client.get("/v1/campaigns", headers=bearer(old)).status_code == 200
+        keys_revoke(old["key_id"], settings.db)
+        for client in (first, second):
+            assert client.get("/v1/campaigns", headers=bearer(old)).status_code == 401
+            assert client.get("/v1/campaigns", headers=bearer(new)).status_code == 200
+    capsys.readouterr()
+    keys_list(settings.db, as_json=True)
+    listed = {key["key_id"]: key["revoked_at"] for key in json.loads(capsys.readouterr().out)["keys"]}
+    assert listed.keys() == {old["key_id"], new["key_id"]}
+    assert listed[old["key_id"]] is not None
+    assert listed[new["key_id"]] is None
+    with pytest.raises(NotFoundError, match="keys list"):
+        keys_revoke("key_9", settings.db)
+
+
+def test_the_audit_log_is_verified_with_exit_1_where_it_breaks(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(3):
+        made_key(settings, capsys, "owner")
+    audit_verify(settings.db, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["broken"]) == (3, None)
+    audit_verify(settings.db, noted=found["digest"])
+    database = Database(settings.db)
+    with database.changing_schema() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_log_no_update")
+        connection.exec_driver_sql("UPDATE audit_log SET account_id = 'beta' WHERE number = 2")
+    database.close()
+    with pytest.raises(typer.Exit) as caught:
+        audit_verify(settings.db)
+    assert caught.value.exit_code == 1
+    assert "broken at number 2" in capsys.readouterr().out
+
+
 @contextmanager
 def serving(settings: Settings, workers: int = 1) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.socket() as free:
@@ -178,3 +223,73 @@ def test_a_campaign_survives_the_kill_of_the_server(settings: Settings, capsys: 
         assert server.returncode in (0, -signal.SIGTERM)
     assert out == b""
     assert b"Traceback" not in err
+
+
+def raw(url: str, request: bytes) -> bytes:
+    """The first bytes of the answer to whatever was written to the socket."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as line:
+        with suppress(OSError):  # a server may close while we still write
+            line.sendall(request)
+        answer = b""
+        with suppress(OSError):
+            while b"\r\n" not in answer and (part := line.recv(65_536)):
+                answer += part
+        return answer
+
+
+def test_a_server_under_fire_stops_in_time_and_keeps_every_event_it_acknowledged(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner, platform = (made_key(settings, capsys, role) for role in ("owner", "platform"))
+    acknowledged: list[str] = []
+    stop = threading.Event()
+
+    def fire(sender: int, url: str) -> None:
+        with httpx.Client(headers=bearer(platform), timeout=20) as client:
+            for number in range(100_000):
+                ids = [f"{sender}-{number}-{n}" for n in range(20)]
+                try:
+                    answer = client.post(f"{url}/v1/events:batch", json={"events": [saved(each) for each in ids]})
+                except httpx.TransportError:
+                    if stop.is_set():
+                        return
+                    raise
+                if answer.status_code == 200:
+                    acknowledged.extend(item["event_id"] for item in answer.json()["items"])
+
+    with serving(settings) as (url, server):
+        many = b"".join(b"x-%d: y\r\n" % number for number in range(10_000))
+        assert raw(url, b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + many + b"\r\n")[9:12] in (b"400", b"431")
+        assert raw(url, b"GET /v1/campaigns HTTP/1.1\r\nhost: x/../healthz\r\n\r\n").startswith(b"HTTP/1.1 401 ")
+        assert raw(url, b"GET http://h/v1/campaigns HTTP/1.1\r\nhost: h\r\n\r\n")[:12] != b"HTTP/1.1 200"
+        call(url, platform, "POST", "/v1/jobs:batch", json={"jobs": [JOB]})
+        call(url, owner, "GET", "/v1/jobs/canary-5a")
+        senders = [threading.Thread(target=fire, args=(sender, url)) for sender in range(4)]
+        for sender in senders:
+            sender.start()
+        while len(acknowledged) < 200:
+            time.sleep(0.02)
+        stop.set()
+        asked = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=30)
+        assert time.monotonic() - asked <= 10
+        for sender in senders:
+            sender.join()
+    assert server.returncode in (0, -signal.SIGTERM)
+    assert out == b""
+    assert b"Traceback" not in err
+    assert b"canary-5a" not in err
+    assert b"route=/v1/events:batch" in err
+    assert all(key["key"].encode() not in err for key in (owner, platform))
+    database = Database(settings.db)
+    with database.reading() as session:
+        stored = set(session.connection().exec_driver_sql("SELECT event_id FROM events").scalars())
+    database.close()
+    assert set(acknowledged) <= stored
+
+
+def saved(event_id: str) -> dict[str, str]:
+    event = {"event_id": event_id, "type": "save", "occurred_at": datetime.now(UTC).isoformat()}
+    return event | {"seeker_id": "s1", "job_id": "j1"}

@@ -18,7 +18,7 @@ from hiregraph.settings import load_settings
 from sim.experiment import ExperimentConfig
 from sim.market import MarketConfig
 from targeting.learned import LearnedConfig
-from targeting.marketplace import load_vacancies
+from targeting.vacancies import load_vacancies
 from tests.sim.small_world import SHAPE
 
 pytestmark = pytest.mark.journey

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sim.behaviour import hash_uniform
 from sim.loop import TOKEN_SECONDS, OrganicLists, Outcome, Pairs, Terms, Traffic, run_market
 from targeting.auction import FIRST_PRICE, SECOND_PRICE, run_auction
-from targeting.control import next_price, paced_bid
 from targeting.ledger import free_micros, postable, reservation
+from targeting.pacing.descent import next_price, paced_bid
 
 ALWAYS, NEVER = 60.0, -60.0  # click logits
 HOUR, DAY = 3_600.0, 86_400.0

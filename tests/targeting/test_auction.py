@@ -55,6 +55,10 @@ def test_a_candidate_below_its_reserve_does_not_raise_the_price_of_others():
     assert sell([500, 400], [0.5, 0.5], reserves=[0, 450]) == [(0, 0)]
 
 
+def test_a_candidate_whose_chance_is_not_a_number_takes_no_part():
+    assert sell([500, 400, 300], [float("nan"), 0.5, 0.5], slots=3) == [(1, 300), (2, 0)]
+
+
 def test_ties_go_to_the_earlier_candidate_at_the_full_bid():
     assert sell([200, 100, 200], [0.1, 0.2, 0.1], slots=2) == [(0, 200), (1, 100)]
 

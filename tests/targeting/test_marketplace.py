@@ -15,23 +15,20 @@ from structlog.testing import capture_logs
 
 from market.errors import ArtefactError, ConflictError
 from market.money import Money
-from market.records import Filters, Job, SeekerProfile
+from market.records import Filters, Job, Recommendation, SeekerProfile
 from organic.question import Question
 from organic.towers import Request
 from sim.generated import generated_taxonomy
 from targeting.audience import Liquidity
 from targeting.campaigns import Bid, Budget, Campaign
 from targeting.engine import SlateItem, SlateRequest
-from targeting.learned import Learned
-from targeting.marketplace import (
-    AUTO_CPC_MICROS,
-    RESERVE_MICROS,
-    Marketplace,
-    load_vacancies,
-    rounded_reach,
-    save_vacancies,
-)
+from targeting.inventory import AUTO_CPC_MICROS
+from targeting.marketplace import Marketplace
+from targeting.response import ResponseModel
+from targeting.selling import RESERVE_MICROS
+from targeting.serving import ServingConfig
 from targeting.tokens import verify
+from targeting.vacancies import load_vacancies, save_vacancies
 from tests.organic.small_market import WordEncoder
 from tests.sim.small_world import small_learned
 
@@ -41,6 +38,7 @@ TAXONOMY = generated_taxonomy()
 TITLES = TAXONOMY.titles
 NURSE = SeekerProfile("s1", (TITLES[10],), geo="m00")  # "Nursing assistant"
 ANY = Filters()
+NO_CAP = ServingConfig(max_ad_load=1.0)
 
 
 def job(job_id: str, of: int, **changes: object) -> Job:
@@ -79,6 +77,17 @@ def clock() -> Clock:
     return Clock()
 
 
+def engine_with(kind: type[ResponseModel]) -> Marketplace:
+    """An engine whose response model is of this kind."""
+    learned = small_learned()
+    rates = kind(**{each.name: getattr(learned.response, each.name) for each in fields(ResponseModel)})
+    made = Marketplace(
+        replace(learned, response=rates), WordEncoder(), now=lambda: NOW, liquidity=Liquidity(theta=1.0), serving=NO_CAP
+    )
+    made.upsert_jobs(JOBS)
+    return made
+
+
 @pytest.fixture
 def engine(clock: Clock) -> Marketplace:
     nonces = itertools.count()
@@ -89,6 +98,7 @@ def engine(clock: Clock) -> Marketplace:
         now=clock,
         nonce=lambda: f"n{next(nonces)}",
         liquidity=Liquidity(theta=1.0),
+        serving=NO_CAP,
     )
     assert found.upsert_jobs(JOBS) == [None] * len(JOBS)
     return found
@@ -187,7 +197,9 @@ def test_the_price_is_the_reserve_without_rivals_and_never_above_the_bid(engine:
 
 
 def test_a_share_of_the_live_campaigns_is_retrieved_and_it_is_the_best_by_the_graph() -> None:
-    engine = Marketplace(small_learned(), WordEncoder(), now=lambda: NOW, liquidity=Liquidity(theta=0.5))
+    engine = Marketplace(
+        small_learned(), WordEncoder(), now=lambda: NOW, liquidity=Liquidity(theta=0.5), serving=NO_CAP
+    )
     engine.upsert_jobs(JOBS[:8])
     engine.set_campaigns([campaign(one.job_id) for one in JOBS[:8]])
     shown = promoted_ids(slate(engine, promoted=8))
@@ -202,18 +214,155 @@ def test_somebody_without_titles_gets_promoted_jobs_too(engine: Marketplace) -> 
 
 
 def test_organic_results_stay_when_the_promoted_path_fails() -> None:
-    class Broken(Learned):
-        def retrieval(self, examples: object) -> np.ndarray:
+    class Broken(ResponseModel):
+        def p_click(self, features: np.ndarray) -> np.ndarray:
             raise RuntimeError("no model")
 
-    broken = Broken(**{each.name: getattr(small_learned(), each.name) for each in fields(Learned)})
-    engine = Marketplace(broken, WordEncoder(), now=lambda: NOW)
-    engine.upsert_jobs(JOBS)
+    engine = engine_with(Broken)
     engine.set_campaigns([campaign("nursing-1")])
     with capture_logs() as logged:
-        items = slate(engine)
-    assert [item.kind for item in items] == ["organic"] * 5
+        found = engine.slate(SlateRequest(NURSE, None, ANY, 5, 3))
+    assert [item.kind for item in found.items] == ["organic"] * 5
+    assert found.broken
     assert [entry["event"] for entry in logged] == ["no promoted items"]
+
+
+def test_a_job_whose_click_rate_is_not_a_number_is_skipped_and_counted() -> None:
+    class OneNaN(ResponseModel):
+        """Does not know what to say of the job it likes best."""
+
+        def p_click(self, features: np.ndarray) -> np.ndarray:
+            found = super().p_click(features)
+            if len(found) > 1:
+                found[found.argmax()] = np.nan
+            return found
+
+    engine = engine_with(OneNaN)
+    sound = engine_with(ResponseModel)
+    for each in (engine, sound):
+        each.set_campaigns([campaign(one.job_id) for one in JOBS[:4]])
+    asked = SlateRequest(NURSE, None, ANY, 5, 4)
+    best = promoted_ids(sound.slate(asked).items)
+    found = engine.slate(asked)
+    assert promoted_ids(found.items) == best[1:]
+    assert (found.skipped, found.broken) == (1, False)
+    assert sound.slate(asked).skipped == 0
+
+
+def test_a_model_that_knows_nothing_at_all_leaves_organic_results() -> None:
+    class Clueless(ResponseModel):
+        def p_click(self, features: np.ndarray) -> np.ndarray:
+            return np.full(len(features), np.nan, np.float32)
+
+    engine = engine_with(Clueless)
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS])
+    found = engine.slate(SlateRequest(NURSE, None, ANY, 5, 3))
+    assert [item.kind for item in found.items] == ["organic"] * 5
+    assert found.skipped > 0
+    assert found.bar == 0
+
+
+def test_an_organic_score_that_is_not_a_number_leaves_no_hole_in_the_slate(engine: Marketplace) -> None:
+    class OneOdd(Marketplace):
+        def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
+            found = super().recommend(seeker, query, filters, k)
+            return [replace(found[0], score=float("nan")), *found[1:]]
+
+    odd = OneOdd(small_learned(), WordEncoder(), now=lambda: NOW)
+    odd.upsert_jobs(JOBS)
+    found = odd.slate(SlateRequest(NURSE, None, ANY, 5, 0)).items
+    assert [item.position for item in found] == [1, 2, 3, 4]
+    assert [item.job_id for item in found] == [item.job_id for item in slate(engine, promoted=0)][1:]
+
+
+# ---- what the auction saw, tired seekers, ad load, lots
+
+
+def test_a_slate_says_the_occupation_and_what_it_took_to_win(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1", 300_000), campaign("nursing-0", 900_000)])
+    asked = SlateRequest(NURSE, None, ANY, 5, 1)
+    [won] = [item for item in engine.slate(asked).items if item.sponsored]
+    found = engine.slate(asked)
+    assert found.occupation == TAXONOMY.codes[10]
+    assert won.offer is not None
+    bid = 300_000 if won.job_id == "nursing-1" else 900_000
+    assert found.bar == pytest.approx(bid * won.offer.p_click, rel=1e-4)
+    assert engine.slate(replace(asked, promoted=2)).bar is not None
+    assert engine.slate(replace(asked, promoted=3)).bar == 0  # a slot stayed empty
+    nothing_sold = engine.slate(replace(asked, promoted=0))
+    assert (nothing_sold.bar, nothing_sold.occupation) == (None, TAXONOMY.codes[10])
+    assert engine.slate(replace(asked, seeker=SeekerProfile())).occupation is None
+
+
+def test_a_campaign_the_seeker_has_seen_enough_of_makes_room_for_another(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign("nursing-1", 900_000), campaign("nursing-2", 200_000)])
+    asked = SlateRequest(NURSE, None, ANY, 5, 1)
+    [first] = promoted_ids(engine.slate(asked).items)
+    [other] = promoted_ids(engine.slate(replace(asked, tired=frozenset({f"cmp_{first}"}))).items)
+    assert {first, other} == {"nursing-1", "nursing-2"}
+    both = frozenset({"cmp_nursing-1", "cmp_nursing-2"})
+    assert promoted_ids(engine.slate(replace(asked, tired=both)).items) == []
+
+
+@pytest.mark.parametrize("organic", [0, 1, 2, 4, 5, 7, 12])
+@pytest.mark.parametrize("listed", [0, 3, 12])
+def test_ads_are_at_most_their_share_of_what_is_shown_also_where_organic_jobs_run_out(
+    organic: int, listed: int
+) -> None:
+    engine = Marketplace(small_learned(), WordEncoder(), now=lambda: NOW, serving=ServingConfig(max_ad_load=0.3))
+    engine.upsert_jobs([job(f"j{n}", 10 + n % 4) for n in range(max(listed, 3))])
+    engine.set_campaigns([campaign(f"j{n}") for n in range(3)])
+    items = slate(engine, organic=organic, promoted=6)
+    ads = sum(item.sponsored for item in items)
+    assert ads <= max(1, 0.3 * len(items))
+    assert ads >= 1
+
+
+def test_with_chances_every_promoted_item_says_what_its_chance_was() -> None:
+    engine = Marketplace(
+        small_learned(), WordEncoder(), secret=SECRET, now=lambda: NOW, liquidity=Liquidity(theta=1.0),
+        serving=ServingConfig(max_ad_load=1.0, exploration=0.3, swap=0.3, exploration_budget=1.0),
+        chance=np.random.default_rng(2).random, version="abc",
+    )  # fmt: skip
+    engine.upsert_jobs(JOBS)
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS])
+    explored = swapped = 0
+    for _ in range(60):
+        items = [item for item in slate(engine) if item.sponsored]
+        assert len({item.job_id for item in items}) == 3
+        for item in items:
+            token = verify(str(item.tracking_token), SECRET)
+            assert item.propensity is not None
+            assert 0 < item.propensity < 1
+            assert (token.propensity, token.model) == (item.propensity, "abc")
+            assert token.policy.startswith("second-price-")
+            assert token.price_micros == RESERVE_MICROS or not item.explored
+            explored, swapped = explored + item.explored, swapped + item.swapped
+    assert 30 < explored < 80  # of 180 slots, .3 each
+    assert 20 < swapped < 60  # 60 slates, .3 each, two items a swap
+
+
+def test_without_chances_every_propensity_is_one(engine: Marketplace) -> None:
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS])
+    assert {item.propensity for item in slate(engine) if item.sponsored} == {1.0}
+
+
+def test_no_lot_falls_on_a_campaign_whose_share_for_lots_is_used_up() -> None:
+    engine = Marketplace(
+        small_learned(), WordEncoder(), now=lambda: NOW, liquidity=Liquidity(theta=1.0),
+        serving=ServingConfig(max_ad_load=1.0, exploration=1.0, exploration_budget=0.0),
+        chance=np.random.default_rng(2).random,
+    )  # fmt: skip
+    engine.upsert_jobs(JOBS)
+    engine.set_campaigns([campaign(one.job_id) for one in JOBS])
+    assert not any(item.explored for _ in range(10) for item in slate(engine))
+
+
+def test_another_setting_of_lots_is_another_policy() -> None:
+    names = {
+        ServingConfig(exploration=share).policy(Liquidity(theta=theta)) for share in (0.0, 0.02) for theta in (0.1, 0.2)
+    }
+    assert len(names) == 4
 
 
 def test_an_unknown_occupation_is_refused_per_job_and_the_others_are_taken(engine: Marketplace) -> None:
@@ -376,46 +525,6 @@ def test_towers_of_its_own_rank_the_organic_jobs() -> None:
     order = [wage[item.job_id] for item in shown]
     assert len(order) > 1
     assert order == sorted(order, reverse=True)
-
-
-# ---- audience
-
-
-def test_the_audience_says_who_comes_and_by_which_links(engine: Marketplace) -> None:
-    learned = small_learned()
-    audience = engine.audience(campaign("nursing-1"), JOBS[1])
-    weights = [segment.weight for segment in audience.segments]
-    assert weights == sorted(weights, reverse=True)
-    assert all(segment.attributes.startswith("works as ") for segment in audience.segments)
-    assert all(segment.hires >= 0 for segment in audience.segments)
-    code, section = learned.taxonomy.codes[11], "Nursing"
-    mine = {f"occupation={code}", f"section={section}", "major=Health"}
-    expected = [i for i in range(len(learned.links)) if set(learned.links.job[i]) <= mine][:20]
-    assert [link.link_id for link in audience.links] == [learned.links.link_ids[i] for i in expected]
-    assert expected
-
-
-def test_a_group_below_the_floor_is_never_counted_out_loud(engine: Marketplace) -> None:
-    """The small world has 240 people in its logs, so nobody may be told a number."""
-    audience = engine.audience(campaign("nursing-1"), JOBS[1])
-    assert audience.reach is None
-    assert all(segment.reach is None for segment in audience.segments)
-
-
-def test_a_larger_group_is_told_in_two_digits() -> None:
-    learned = small_learned()
-    crowd = replace(learned, seekers_by_occupation=learned.seekers_by_occupation * 1_237)
-    engine = Marketplace(crowd, WordEncoder(), now=lambda: NOW)
-    common = int(crowd.seekers_by_occupation.argmax())
-    audience = engine.audience(campaign("never-seen"), job("never-seen", common, occupation=None))  # by its title
-    assert audience.reach is not None
-    assert audience.reach >= 300
-    assert audience.reach == int(float(f"{audience.reach:.2g}"))
-
-
-@pytest.mark.parametrize(("people", "told"), [(0, None), (299, None), (300, 300), (1_249, 1_200), (98_765, 99_000)])
-def test_reach_is_rounded(people: int, told: int | None) -> None:
-    assert rounded_reach(people) == told
 
 
 # ---- artefacts

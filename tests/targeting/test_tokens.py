@@ -29,6 +29,16 @@ TOKEN = Token(
     issued_at=1_772_366_400,
     expires_at=1_772_368_200,
     nonce="n1",
+    policy="second-price-1",
+    propensity=0.98,
+)
+
+
+# Handed out before tokens had a policy and a propensity; TOKEN without those two.
+OF_VERSION_1 = (
+    "eyJjYW1wYWlnbl9pZCI6ImNtcF8xIiwiY3VycmVuY3kiOiJFVVIiLCJkYXkiOiIyMDI2LTAzLTAxIiwiZXhwaXJlc19hdCI6MTc3MjM2ODIwMCwi"
+    "aXNzdWVkX2F0IjoxNzcyMzY2NDAwLCJqb2JfaWQiOiJqMSIsIm1vZGVsIjoiaGlyZS1tb2RlbC0xIiwibm9uY2UiOiJuMSIsInBfY2xpY2siOjAu"
+    "MDI1LCJwb3NpdGlvbiI6MSwicHJpY2VfbWljcm9zIjo4MDAwMDAsInZlcnNpb24iOjF9.GY8UYHa-3l59w8Htt8xZRPfKgvZXHePsU68Sn8BP-uo"
 )
 
 
@@ -93,3 +103,23 @@ def test_a_token_expires_half_an_hour_after_serving_and_is_still_read_then() -> 
     assert expiry(served) - served == LIFE == timedelta(minutes=30)
     old = replace(TOKEN, issued_at=0, expires_at=1)
     assert verify(sign(old, SECRET), SECRET) == old  # expiry bounds billing, not reading
+
+
+def test_a_token_of_the_first_version_is_still_read_and_signs_to_the_same_text() -> None:
+    found = verify(OF_VERSION_1, SECRET)
+    assert found == replace(TOKEN, policy="", propensity=None, version=1)
+    assert sign(found, SECRET) == OF_VERSION_1
+
+
+@pytest.mark.parametrize("version", [0, 3, -1, "1", None, 1.5, True])
+def test_a_token_of_another_version_is_refused(version: object) -> None:
+    payload = json.dumps(asdict(TOKEN) | {"version": version}).encode()
+    with pytest.raises(AuthError, match="not a token"):
+        verify(signed_anyhow(payload), SECRET)
+
+
+def test_a_token_says_exactly_what_its_version_says() -> None:
+    content = asdict(TOKEN)
+    for wrong in (content | {"version": 1}, {name: content[name] for name in content if name != "policy"}):
+        with pytest.raises(AuthError, match="not a token"):
+            verify(signed_anyhow(json.dumps(wrong).encode()), SECRET)

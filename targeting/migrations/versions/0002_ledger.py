@@ -121,7 +121,8 @@ def _keep_for_ever(table: str) -> None:
         return
     op.execute(
         f"CREATE FUNCTION {table}_are_final() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{table} can only be added to'; END $$"
+        f"$$ BEGIN RAISE EXCEPTION '{table} can only be added to' "
+        "USING ERRCODE = 'integrity_constraint_violation'; END $$"
     )
     op.execute(
         f"CREATE TRIGGER {table}_are_final BEFORE UPDATE OR DELETE ON {table} "

@@ -14,10 +14,14 @@ PERSON = sa.String(128)
 def upgrade() -> None:
     op.add_column("api_keys", sa.Column("revoked_at", TIME))
     op.create_index("ix_reserves_seeker_id", "reserves", ["seeker_id", "release_at"])
+    clicked = sa.text("state = 'clicked'")
+    op.create_index("ix_reserves_clicked", "reserves", ["campaign_id"], sqlite_where=clicked, postgresql_where=clicked)
     op.create_table(
         "link_edits",
         sa.Column("campaign_id", ID, nullable=False),
         sa.Column("link_id", ID, nullable=False),
+        sa.Column("seeker", sa.JSON(), nullable=False),
+        sa.Column("job", sa.JSON(), nullable=False),
         sa.Column("action", sa.String(8), nullable=False),
         sa.Column("weight", sa.Double()),
         sa.Column("key_id", ID, nullable=False),
@@ -41,6 +45,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_audit_log"),
     )
     op.create_index("ix_audit_log_account_id", "audit_log", ["account_id", "number"])
+    op.create_index("ix_audit_log_digest", "audit_log", ["digest"], unique=True)
+    op.execute("INSERT INTO revisions (name, value) VALUES ('audit', 0)")
     op.create_table(
         "operations",
         sa.Column("operation_id", ID, nullable=False),
@@ -123,7 +129,8 @@ def _keep_for_ever(table: str) -> None:
         return
     op.execute(
         f"CREATE FUNCTION {table}_are_final() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{table} can only be added to'; END $$"
+        f"$$ BEGIN RAISE EXCEPTION '{table} can only be added to' "
+        "USING ERRCODE = 'integrity_constraint_violation'; END $$"
     )
     op.execute(
         f"CREATE TRIGGER {table}_are_final BEFORE UPDATE OR DELETE ON {table} "

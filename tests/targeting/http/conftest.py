@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -37,15 +38,15 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
 
 @pytest.fixture
 def open_world(tmp_path: Path, blank: tuple[Path, dict[str, str]]) -> Opener:
-    """Starts the API on this test's database, with a new engine each time."""
+    """Starts the API on this test's database, with a new engine each time; sections go into its ServiceConfig."""
     path = tmp_path / "hiregraph.sqlite"
     shutil.copy(blank[0], path)
 
     @contextmanager
-    def opened() -> Iterator[World]:
+    def opened(**sections: Any) -> Iterator[World]:
         engine, clock, store = SmallEngine(), FixedClock(NOW), Store(Database(f"sqlite:///{path}"))
         engine.now = clock.now
-        app = create_app(store, engine, clock, ServiceConfig(max_body_bytes=200_000), secret=SECRET)
+        app = create_app(store, engine, clock, ServiceConfig(**({"max_body_bytes": 200_000} | sections)), secret=SECRET)
         with TestClient(app, raise_server_exceptions=False) as client:
             yield World(client, engine, clock, store, blank[1])
 

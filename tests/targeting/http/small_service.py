@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from starlette.testclient import TestClient
 
 from market.clock import FixedClock, account_day
 from market.records import Filters, Job, Recommendation, SeekerProfile
 from organic.question import Answer, Question
 from targeting.campaigns import Campaign
-from targeting.engine import Audience, AudienceLink, AudienceSegment, Slate, SlateItem, SlateRequest
+from targeting.engine import (
+    Audience,
+    AudienceLink,
+    AudienceSegment,
+    NotReadyError,
+    Slate,
+    SlateItem,
+    SlateRequest,
+)
+from targeting.explanation import FiredLink
+from targeting.link_targeting import CampaignLinkEdit
+from targeting.prospects import Prospects
 from targeting.storage.store import Store
 from targeting.tokens import Token, sign, verify
 
@@ -21,6 +33,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SECRET = b"a secret of thirty-two bytes ...."
 JSON = {"Content-Type": "application/json"}
+LINK = AudienceLink("lnk_1", "nurse", "carer", 0.7, 40, 60, ("occupation=nurse",), ("occupation=carer",))
 
 
 class SmallEngine:
@@ -29,13 +42,19 @@ class SmallEngine:
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
         self.live: list[Campaign] = []
+        self.edits: list[CampaignLinkEdit] = []
+        self.fired: tuple[FiredLink, ...] = ()  # by which every ad is explained
+        self.learned = True  # whether lnk_1 is among the learned links
         self.asked: list[tuple[SeekerProfile, str | None, Filters, int]] = []
         self.missing: str | None = None
         self.ads_fail = self.set_campaigns_fails = False
         self.scores: dict[str, float] = {}
         self.price_micros, self.p_click, self.served = 1_000_000, 0.05, 0
+        self.p_apply = 0.2
         self.now: Callable[[], datetime] = lambda: NOW
         self.unsigned = False
+        self.ads_broken = False
+        self.model = "small"
 
     def upsert_jobs(self, jobs: Sequence[Job]) -> list[str | None]:
         refused = [f"unknown occupation {job.occupation}" if job.occupation == "?" else None for job in jobs]
@@ -50,6 +69,9 @@ class SmallEngine:
             raise RuntimeError("out of memory")
         self.live = list(live)
 
+    def set_link_edits(self, edits: Sequence[CampaignLinkEdit]) -> None:
+        self.edits = list(edits)
+
     def recommend(self, seeker: SeekerProfile, query: str | None, filters: Filters, k: int) -> list[Recommendation]:
         self.asked.append((seeker, query, filters, k))
         return [Recommendation(job_id, self.scores.get(job_id, 1.0), ("near you",)) for job_id in sorted(self.jobs)][:k]
@@ -60,12 +82,16 @@ class SmallEngine:
     def slate(self, asked: SlateRequest) -> Slate:
         if self.ads_fail:
             raise RuntimeError("no plan")
-        ads = [self._ad(each, at) for at, each in enumerate(self.live[: asked.promoted], start=1)]
+        vetoed = {edit.campaign_id for edit in self.edits if edit.action == "veto"}
+        open_ = [each for each in self.live if each.campaign_id not in vetoed | asked.tired]
+        ads = [self._ad(each, at) for at, each in enumerate(open_[: asked.promoted], start=1)]
         found = self.recommend(asked.seeker, asked.query, asked.filters, asked.organic)
         rest = [
             SlateItem(job.job_id, "organic", at, job.score, job.reasons, False)
             for at, job in enumerate(found, start=len(ads) + 1)
         ]
+        if self.ads_broken:
+            return Slate(tuple(rest), skipped=3, broken=True)
         return Slate((*ads, *rest))
 
     def _ad(self, campaign: Campaign, at: int) -> SlateItem:
@@ -78,7 +104,7 @@ class SmallEngine:
             currency=campaign.currency,
             position=at,
             day=account_day(self.now(), campaign.time_zone).isoformat(),
-            model="small",
+            model=self.model,
             p_click=self.p_click,
             issued_at=start,
             expires_at=start + 1800,
@@ -87,12 +113,26 @@ class SmallEngine:
         if self.unsigned:
             return SlateItem(campaign.job_id, "promoted", at, 2.0, ("ad",), True, campaign.account_id)
         given = campaign.job_id, "promoted", at, 2.0, ("ad",), True, campaign.account_id
-        return SlateItem(*given, sign(offer, SECRET), campaign.campaign_id, offer)
+        return SlateItem(*given, sign(offer, SECRET), campaign.campaign_id, offer, links=self.fired)
 
-    def audience(self, campaign: Campaign, job: Job) -> Audience:
-        few = AudienceSegment("cooks", 0.2, 3, 299)
-        link = AudienceLink("lnk_1", "nurse", "carer", 0.7, 40, 60)
-        return Audience(1_234, (AudienceSegment("nurses", 0.5, 40, 900), few), (link,))
+    def audience(self, campaign: Campaign, job: Job, edits: Sequence[CampaignLinkEdit]) -> Audience:
+        few, by_link = AudienceSegment("cooks", 0.2, 3, 299), {edit.link_id: edit for edit in edits}
+        links = tuple(replace(LINK, edit=by_link.get(LINK.link_id)) for _ in self.links_into(job))
+        rest = tuple(replace(LINK, edit=edit, learned=False) for edit in edits if not links)
+        return Audience(1_234, (AudienceSegment("nurses", 0.5, 40, 900), few), links + rest)
+
+    def links_into(self, job: Job) -> tuple[AudienceLink, ...]:
+        if self.missing is not None:
+            raise NotReadyError(self.missing)
+        return (LINK,) if self.learned else ()
+
+    def prospects(self, campaign: Campaign, job: Job) -> Prospects:
+        """Whoever comes sees the campaign at the top; they click and apply at one rate each, at the price asked."""
+        if self.missing is not None:
+            raise NotReadyError(self.missing)
+        certain = np.ones(1)
+        rates = certain, self.p_click * certain, self.p_apply * certain
+        return Prospects(("",), *rates, self.price_micros, self.price_micros, {})
 
     def ready(self) -> str | None:
         return self.missing
@@ -159,7 +199,7 @@ class World:
         return campaign_id
 
 
-Opener = Callable[[], Any]
+Opener = Callable[..., Any]
 
 
 def assert_problem(answer: Any, status: int, code: str | None = None) -> dict[str, Any]:

@@ -199,15 +199,3 @@ def test_pages_lead_through_all_campaigns(world: World) -> None:
     assert page["next"] is None
     for bad in ("limit=0", "limit=501", "limit=x", "after=%00", "after=***", "after=" + "A" * 300):
         assert_problem(world.call("owner", "GET", f"/v1/campaigns?{bad}"), 422)
-
-
-def test_an_audience_never_shows_a_number_below_the_floor(world: World) -> None:
-    answer = world.call("analyst", "GET", f"/v1/campaigns/{world.created()}/audience").json()
-    assert (answer["reach"], answer["reach_floor"]) == (1_234, 300)
-    assert [(segment["attributes"], segment["reach"]) for segment in answer["segments"]] == [
-        ("nurses", 900),
-        ("cooks", None),
-    ]
-    assert answer["links"] == [
-        {"link_id": "lnk_1", "seeker": "nurse", "job": "carer", "weight": 0.7, "hires": 40, "no_hires": 60}
-    ]

@@ -16,6 +16,7 @@ from market.records import Job
 from targeting.campaigns import Bid, Budget, Campaign
 from targeting.engine import SlateItem
 from targeting.migrations import upgrade
+from targeting.storage.credits import Credits
 from targeting.storage.database import Database
 from targeting.storage.ingestion import Event, EventType, Ingestion, Outcome
 from targeting.storage.journal import BillingConfig, Journal, Served
@@ -27,19 +28,22 @@ SECRET = b"a secret of thirty-two bytes ...."
 
 
 PATIENT = BillingConfig(serving_wait_seconds=30)  # a loaded machine is not what these tests are about
+PATIENT_SECONDS = 30
 
 
 class Till:
     """A ledger whose clock is an argument; ids are counted, so that a test can name them."""
 
-    def __init__(self, path: Path, config: BillingConfig = PATIENT) -> None:
-        self.database = Database(f"sqlite:///{path}")
+    def __init__(self, where: Path | str, config: BillingConfig = PATIENT, first_id: int = 1) -> None:
+        """where: a file for SQLite, or the URL of any database; first_id sets two tills on one database apart."""
+        self.database = Database(f"sqlite:///{where}" if isinstance(where, Path) else where, PATIENT_SECONDS)
         upgrade(self.database)
         self.store = Store(self.database)
         self.store.put_jobs([Job("j1", "acme", "Nurse", "Acme", "Care", "31080")])
         self.journal = Journal(self.database, config)
         self.ingestion = Ingestion(self.database, SECRET, config)
-        self._count = itertools.count(1)
+        self.credits = Credits(self.database)
+        self._count = itertools.count(first_id)
 
     def campaign(self, total: int = 1_000, daily: int | None = None, zone: str = "UTC") -> Campaign:
         made = Campaign(
@@ -120,10 +124,15 @@ class Till:
         assert_books_agree(self.database)
 
 
-SAME = (
-    # every balance against the rows behind it
+KEPT = (
+    # every balance against the rows behind it: what was billed and not given back
     "SELECT campaign_id, posted_micros FROM balances WHERE posted_micros > 0",
     "SELECT campaign_id, SUM(posted_micros) FROM day_balances WHERE posted_micros > 0 GROUP BY campaign_id",
+    "SELECT p.campaign_id, SUM(p.amount_micros) - SUM(COALESCE(c.amount_micros, 0)) FROM postings p "
+    "LEFT JOIN credits c ON c.event_id = p.event_id GROUP BY p.campaign_id "
+    "HAVING SUM(p.amount_micros) > SUM(COALESCE(c.amount_micros, 0))",
+)
+BILLED = (
     "SELECT campaign_id, SUM(posted_micros) FROM reserves WHERE posted_micros > 0 GROUP BY campaign_id",
     "SELECT campaign_id, SUM(amount_micros) FROM postings GROUP BY campaign_id",
     "SELECT campaign_id, SUM(billed_micros) FROM events WHERE billed_micros > 0 GROUP BY campaign_id",
@@ -137,19 +146,23 @@ HELD = (
 
 def assert_books_agree(database: Database) -> None:
     with database.reading() as session:
-        for queries in (SAME, HELD):
+        for queries in (KEPT, BILLED, HELD):
             found = [sorted(tuple(row) for row in session.execute(text(query))) for query in queries]
             assert all(each == found[0] for each in found), found
+        more = "SELECT COUNT(*) FROM credits c JOIN postings p USING (event_id) WHERE c.amount_micros > p.amount_micros"
+        assert session.execute(text(more)).scalar() == 0
         for table in ("balances", "day_balances"):
             over = text(f"SELECT COUNT(*) FROM {table} WHERE posted_micros > cap_micros")
             assert session.execute(over).scalar() == 0
-        assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
-        assert session.execute(text("PRAGMA foreign_key_check")).all() == []
+        if database.path is not None:
+            assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+            assert session.execute(text("PRAGMA foreign_key_check")).all() == []
 
 
 @pytest.fixture
-def till(tmp_path: Path) -> Iterator[Till]:
-    made = Till(tmp_path / "till.sqlite")
+def till(blank_url: str) -> Iterator[Till]:
+    """A ledger of its own, once on each kind of database."""
+    made = Till(blank_url)
     yield made
     made.check()
     made.database.close()
@@ -157,7 +170,7 @@ def till(tmp_path: Path) -> Iterator[Till]:
 
 @pytest.fixture(scope="module")
 def shared_till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Till]:
-    """One ledger for many examples; each takes campaigns of its own."""
+    """One ledger for many examples, on SQLite; each takes campaigns of its own."""
     made = Till(tmp_path_factory.mktemp("till") / "till.sqlite")
     yield made
     made.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from market.records import Job
+from targeting.engine import SlateItem
+from targeting.storage.journal import Served
 from targeting.tokens import sign
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+SECRET = b"a secret of thirty-two bytes ...."
 
 
 def said(outcomes: list[Outcome]) -> list[tuple[str, str | None]]:
@@ -92,7 +95,7 @@ def test_only_clicks_cost_money(till: Till, type: EventType) -> None:
         (29, 39, ("accepted", None)),
         (30, 30, ("quarantined", "late")),
         (29, 40, ("quarantined", "late")),
-        (-5, 0, ("accepted", None)),
+        (-5, 0, ("accepted", "invalid_click")),
         (-6, 0, ("quarantined", "before_serving")),
         (5, 0, ("accepted", None)),
         (6, 0, ("quarantined", "in_the_future")),
@@ -104,7 +107,7 @@ def test_a_click_counts_before_expiry_and_if_it_arrives_within_the_grace(
     campaign = till.campaign()
     click = till.event(till.serve(campaign, 100), at=NOON + clicked * MINUTE)
     assert said(till.take(click, now=NOON + arrived * MINUTE)) == [answer]
-    assert till.posted(campaign) == (100 if answer[0] == "accepted" else 0)
+    assert till.posted(campaign) == (100 if answer == ("accepted", None) else 0)
 
 
 def test_a_late_click_counts_as_unbilled_delivery(till: Till) -> None:
@@ -214,12 +217,17 @@ def histories_agree(till: Till, data: st.DataObject) -> None:
         arriving = data.draw(st.permutations(clicks + copies))
         cuts = data.draw(st.integers(1, len(arriving)))
         for start in range(0, len(arriving), cuts):
-            till.take(*arriving[start : start + cuts], now=NOON.replace(hour=23, minute=59) + 10 * MINUTE)
+            # Over midnight, and never later than the grace of the first token, whatever has been released by then.
+            later = data.draw(st.integers(2, 39)) * MINUTE
+            till.take(*arriving[start : start + cuts], now=NOON.replace(hour=23, minute=59) + later)
         posted.append(till.posted(campaign))
+        again = till.take(*arriving, now=NOON + data.draw(st.integers(1, 400)) * DAY)
+        assert {each.status for each in again} == {"duplicate"}
+        assert till.posted(campaign) == posted[-1]
     assert posted == [by_hand(served, total, daily)] * 2
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_and_any_number_of_copies_post_the_same_total(shared_till: Till, data: st.DataObject) -> None:
     histories_agree(shared_till, data)
@@ -231,3 +239,69 @@ def test_any_order_and_any_number_of_copies_post_the_same_total(shared_till: Til
 @given(data=st.data())
 def test_ten_thousand_histories_post_the_same_totals(shared_till: Till, data: st.DataObject) -> None:
     histories_agree(shared_till, data)
+
+
+def test_what_came_before_its_job_or_its_token_is_taken_when_it_is_replayed(till: Till) -> None:
+    campaign = till.campaign()
+    offer = till.offer(campaign, 100)
+    signed = sign(offer, SECRET)
+    click, save = till.event(signed), till.event(None, type="save", seeker="s1", job="j2")
+    assert said(till.take(click, save)) == [("quarantined", "unknown_token"), ("quarantined", "unknown_job")]
+    assert till.ingestion.replay(NOON) == []
+    till.store.put_jobs([Job("j2", "acme", "Cook", "Acme", "Food", "31080")])
+    item = SlateItem("j1", "promoted", 1, 1.0, (), True, "Acme", signed, campaign.campaign_id, offer)
+    till.journal.reserve(Served("sla_1", None, (item,)), NOON)
+    outcomes = till.ingestion.replay(NOON + 5 * MINUTE)
+    assert sorted(said(outcomes)) == [("accepted", None)] * 2
+    assert till.posted(campaign) == 100
+    assert till.ingestion.replay(NOON + 5 * MINUTE) == []
+    assert till.billed(click, save) == [100, None]
+
+
+def test_a_replayed_click_that_is_too_late_by_now_is_never_billed_and_counts_as_unbilled(till: Till) -> None:
+    campaign = till.campaign()
+    offer = till.offer(campaign, 100)
+    signed = sign(offer, SECRET)
+    till.take(till.event(signed))
+    item = SlateItem("j1", "promoted", 1, 1.0, (), True, "Acme", signed, campaign.campaign_id, offer)
+    till.journal.reserve(Served("sla_1", None, (item,)), NOON)
+    assert said(till.ingestion.replay(NOON + 40 * MINUTE)) == [("quarantined", "late")]
+    assert till.ingestion.replay(NOON + 41 * MINUTE) == []
+    totals = till.journal.totals(campaign.campaign_id)
+    assert (totals.posted, totals.unbilled) == (0, 100)
+
+
+def test_a_replay_goes_through_more_than_one_page_and_past_what_stays_unknown(till: Till) -> None:
+    events = [till.event(None, type="save", seeker="s1", job=f"j{2 + number % 2}") for number in range(1_100)]
+    till.take(*events)
+    till.store.put_jobs([Job("j3", "acme", "Cook", "Acme", "Food", "31080")])
+    assert len(till.ingestion.replay(NOON)) == 550
+    assert till.ingestion.replay(NOON) == []
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    change=st.one_of(
+        st.fixed_dictionaries(
+            {"occurred_at": st.integers(1, 10**9).map(lambda n: NOON + n * timedelta(microseconds=1))}
+        ),
+        st.fixed_dictionaries({"position": st.integers(2, 100)}),
+        st.fixed_dictionaries({"reason": st.text(min_size=1, max_size=20)}),
+        st.fixed_dictionaries({"request_id": st.text(min_size=1, max_size=20)}),
+        st.fixed_dictionaries({"type": st.sampled_from(["impression", "save", "dismiss", "hire"])}),
+        st.fixed_dictionaries({"tracking_token": st.sampled_from(["EUR", "USD", "other price", "other campaign"])}),
+    )
+)
+def test_whatever_is_changed_under_a_known_id_is_a_conflict_and_moves_no_money(
+    shared_till: Till, change: dict[str, Any]
+) -> None:
+    campaign, other = shared_till.campaign(total=10_000), shared_till.campaign(total=10_000)
+    click = shared_till.event(shared_till.serve(campaign, 100))
+    assert shared_till.billed(click) == [100]
+    if (kind := change.get("tracking_token")) is not None:
+        offer = shared_till.offer(
+            other if kind == "other campaign" else campaign, 900 if kind == "other price" else 100
+        )
+        change = {"tracking_token": sign(replace(offer, currency="USD" if kind == "USD" else "EUR"), SECRET)}
+    assert said(shared_till.take(replace(click, **change))) == [("conflict", None)]
+    assert (shared_till.posted(campaign), shared_till.posted(other)) == (100, 0)

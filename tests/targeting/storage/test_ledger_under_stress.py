@@ -120,8 +120,11 @@ class Sender:
         return self._process.stdout.readline()
 
 
-def kill_and_recover(till: Till, seed: int, clicks: int) -> None:
-    """A sender is killed at a random moment; what it acknowledged is there, and sending all of it again is safe."""
+def kill_and_recover(till: Till, seed: int, clicks: int) -> int:
+    """A sender is killed at a random moment; what it acknowledged is there, and sending all of it again is safe.
+
+    Returns how many events had been acknowledged.
+    """
     rng = random.Random(seed)
     cap = 100 * clicks * 3 // 4
     campaign = till.campaign(total=cap)
@@ -147,6 +150,7 @@ def kill_and_recover(till: Till, seed: int, clicks: int) -> None:
         assert money.amount_micros == billed
     assert till.posted(campaign) == cap
     till.check()
+    return sum(len(answer) for answer in heard)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -157,8 +161,9 @@ def test_a_killed_process_loses_nothing_it_acknowledged_and_bills_nothing_twice(
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 def test_two_hundred_kills_lose_nothing_and_bill_nothing_twice(till: Till) -> None:
-    for seed in range(100, 300):
-        kill_and_recover(till, seed, clicks=90)
+    acknowledged = sum(kill_and_recover(till, seed, clicks=90) for seed in range(100, 300))
+    # kill_and_recover fails for a lost event, a double charge or a micro above the cap.
+    print(f"200 kills, {acknowledged} events acknowledged, none lost, none billed twice, no cap passed")
 
 
 @pytest.mark.slow

@@ -1,10 +1,10 @@
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import inspect, text
 
 from market.errors import ConfigError
 from targeting.migrations import _config, head, upgrade
@@ -15,8 +15,10 @@ from targeting.storage.store import Store
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{tmp_path}/hiregraph.sqlite")
+def database(empty_urls: Iterator[str]) -> Iterator[Database]:
+    made = Database(next(empty_urls))
+    yield made
+    made.close()
 
 
 def test_upgrading_makes_exactly_the_schema_of_the_code(database: Database) -> None:
@@ -25,12 +27,21 @@ def test_upgrading_makes_exactly_the_schema_of_the_code(database: Database) -> N
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_upgrading_makes_the_same_checks_as_the_code(database: Database) -> None:
+def test_upgrading_makes_the_same_checks_as_the_code(database: Database, empty_urls: Iterator[str]) -> None:
     upgrade(database)
+    twin = Database(next(empty_urls))
+    with twin.changing_schema() as connection:
+        Base.metadata.create_all(connection)
+    counted = 0
     for table in Base.metadata.tables.values():
-        made = {each["name"]: each["sqltext"] for each in inspect(database.engine).get_check_constraints(table.name)}
-        wanted = {str(each.name): str(each.sqltext) for each in table.constraints if isinstance(each, CheckConstraint)}
+        made, wanted = (
+            {each["name"]: each["sqltext"] for each in inspect(where.engine).get_check_constraints(table.name)}
+            for where in (database, twin)
+        )
         assert made == wanted
+        counted += len(made)
+    assert counted > 10
+    twin.close()
 
 
 def test_upgrading_twice_changes_nothing(database: Database) -> None:
@@ -62,7 +73,10 @@ def test_a_database_of_the_first_version_keeps_its_campaigns_and_gets_their_bala
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         connection.execute(
-            text("INSERT INTO jobs VALUES ('j1', 'acme', 't', 'c', 'd', 'g', NULL, '[]', NULL, 0, NULL, NULL, 1, 0)")
+            text(
+                "INSERT INTO jobs VALUES "
+                "('j1', 'acme', 't', 'c', 'd', 'g', NULL, '[]', NULL, false, NULL, NULL, 1, false)"
+            )
         )
         connection.execute(
             text(

@@ -49,8 +49,8 @@ ANSWER = Answer("key_1", "again", "0" * 64, 201, "{}", '"1"', NOW)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/hiregraph.sqlite", lock_timeout_seconds=0.1)
+def database(blank_url: str) -> Iterator[Database]:
+    made = Database(blank_url, lock_timeout_seconds=1)
     upgrade(made)
     yield made
     made.engine.dispose()
@@ -58,6 +58,20 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def store(database: Database) -> Store:
+    return with_jobs(database)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[Database]:
+    """A database of SQLite, for what only a file has."""
+    made = Database(f"sqlite:///{tmp_path}/hiregraph.sqlite", lock_timeout_seconds=0.1)
+    upgrade(made)
+    with_jobs(made)
+    yield made
+    made.engine.dispose()
+
+
+def with_jobs(database: Database) -> Store:
     made = Store(database)
     made.put_jobs([NURSE, COOK])
     return made
@@ -195,34 +209,33 @@ def test_the_database_itself_refuses_impossible_campaigns(
         session.execute(update(CampaignRow).values(**broken))
 
 
-def test_connections_are_durable_and_never_checkpoint_by_themselves(database: Database) -> None:
+def test_connections_are_durable_and_never_checkpoint_by_themselves(file: Database) -> None:
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "wal_autocheckpoint": 0, "busy_timeout": 5000}
-    with database.reading() as session:
+    with file.reading() as session:
         found = {name: session.execute(text(f"PRAGMA {name}")).scalar() for name in wanted}
     assert found == wanted
 
 
-def test_a_checkpoint_empties_the_log(store: Store, database: Database) -> None:
-    assert database.path is not None
-    log = database.path.with_name(database.path.name + "-wal")
+def test_a_checkpoint_empties_the_log(file: Database) -> None:
+    assert file.path is not None
+    store, log = Store(file), file.path.with_name(file.path.name + "-wal")
     assert log.stat().st_size > 0
     store.checkpoint()
     assert log.stat().st_size == 0
     assert store.job("j1", None) == NURSE
 
 
-def test_a_long_log_is_checkpointed_by_the_next_writer(
-    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert database.path is not None
+def test_a_long_log_is_checkpointed_by_the_next_writer(file: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert file.path is not None
     monkeypatch.setattr(targeting.storage.database, "WAL_LIMIT_BYTES", 0)
-    store.put_jobs([COOK])
-    assert database.path.with_name(database.path.name + "-wal").stat().st_size == 0
+    Store(file).put_jobs([COOK])
+    assert file.path.with_name(file.path.name + "-wal").stat().st_size == 0
 
 
-def test_a_writer_that_waits_too_long_is_told_to_retry_and_readers_go_on(store: Store, database: Database) -> None:
-    assert database.path is not None
-    other_process = os.open(database.path.with_name(database.path.name + ".lock"), os.O_RDWR)
+def test_a_writer_that_waits_too_long_is_told_to_retry_and_readers_go_on(file: Database) -> None:
+    assert file.path is not None
+    store = Store(file)
+    other_process = os.open(file.path.with_name(file.path.name + ".lock"), os.O_RDWR)
     fcntl.flock(other_process, fcntl.LOCK_EX)
     with pytest.raises(StoreUnavailableError):
         store.put_jobs([COOK])
@@ -231,8 +244,8 @@ def test_a_writer_that_waits_too_long_is_told_to_retry_and_readers_go_on(store: 
     store.put_jobs([COOK])
 
 
-def test_threads_write_one_after_the_other(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/threads.sqlite")
+def test_threads_write_one_after_the_other(blank_url: str) -> None:
+    database = Database(blank_url, lock_timeout_seconds=30)
     upgrade(database)
     store = Store(database)
     threads = [threading.Thread(target=lambda: [store.put_jobs([COOK]) for _ in range(10)] and None) for _ in range(8)]

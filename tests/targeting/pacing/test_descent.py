@@ -5,7 +5,7 @@ import math
 import pytest
 
 from market.errors import ConfigError
-from targeting.control import MAX_BID_MICROS, POLICIES, ControlConfig, next_price, paced_bid
+from targeting.pacing.descent import MAX_BID_MICROS, POLICIES, ControlConfig, next_price, paced_bid
 
 MINUTES = 1440
 FLOOR = 1e-9

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targeting.pacing import EXPECTED_PRICE_SHARE, cold_prices, plan_budgets
+from targeting.pacing.day_plan import EXPECTED_PRICE_SHARE, cold_prices, plan_budgets
 
 
 def planned(pairs, budget, supply, segment, max_bid=1_000_000, eligible=None):
