@@ -140,12 +140,20 @@ def check_change(before: Campaign, after: Campaign, now: datetime) -> None:
 
 def as_of(campaign: Campaign, now: datetime) -> Campaign:
     """The campaign with the status that time has brought: scheduled ones start, running ones end."""
-    status = campaign.status
-    if status in ("scheduled", "active", "paused") and campaign.ends_at is not None and campaign.ends_at <= now:
-        status = "completed"
-    elif status == "scheduled" and campaign.starts_at <= now:
-        status = "active"
+    status = status_at(campaign.status, campaign.starts_at, campaign.ends_at, now)
     return campaign if status == campaign.status else replace(campaign, status=status)
+
+
+def status_at(status: Status, starts_at: datetime, ends_at: datetime | None, now: datetime) -> Status:
+    """What time has made of a stored status."""
+    if status in ("scheduled", "active", "paused") and over(ends_at, now):
+        return "completed"
+    return "active" if status == "scheduled" and starts_at <= now else status
+
+
+def over(end: datetime | None, now: datetime) -> bool:
+    """Has `end` come? What has none is never over."""
+    return end is not None and end <= now
 
 
 def next_change(campaign: Campaign, now: datetime) -> datetime | None:
@@ -208,7 +216,7 @@ def _blocks(job: Job | None, now: datetime, engine_missing: str | None) -> list[
     found = []
     if job is None:
         found.append(Reason("job_deleted", "The job has been deleted; upload it again or cancel the campaign."))
-    elif job.expires_at is not None and job.expires_at <= now:
+    elif over(job.expires_at, now):
         found.append(Reason("job_expired", "The job has expired; upload it with a later expires_at."))
     if engine_missing is not None:
         found.append(Reason("engine_not_ready", f"Nothing is served yet: {engine_missing}."))

@@ -42,6 +42,7 @@ class Inventory:
         self._editions = [self._empty(towers)]  # two while vectors are renewed, the newer last
         self.book = JobBook()
         self._occupation: dict[str, int] = {}  # job id -> occupation
+        self._terms_of: dict[int, list[str]] = {}  # occupation -> its learnt terms
         self._campaigns: Mapping[str, tuple[Campaign, ...]] = {}  # job id -> live campaigns, best bid first
         self.job_of_campaign: Mapping[str, str] = {}  # the live ones; replaced as a whole
         self._lock = threading.Lock()
@@ -179,12 +180,18 @@ class Inventory:
         occupation = np.array([self._occupation[job.job_id] for job in jobs])
         terms = []
         for job, o in zip(jobs, occupation.tolist(), strict=True):
-            attributes = job_attributes(o, self._taxonomy)
             live = ["campaign=live"] if job.job_id in self._campaigns else []
-            links = self._learned.links.terms_of_job(attributes)
-            terms.append(list(dict.fromkeys([*self.book.terms(job, self._now()), *attributes, *links, *live])))
+            terms.append(list(dict.fromkeys([*self.book.terms(job, self._now()), *self._learnt_terms(o), *live])))
         vectors = {SPACE: organic, GRAPH_SPACE: self._learned.occupation_vectors[occupation]}
         index.upsert(self.book.rows([job.job_id for job in jobs]), vectors=vectors, terms=terms)
+
+    def _learnt_terms(self, occupation: int) -> list[str]:
+        """Attributes of an occupation's jobs and the links that begin there; the same for each of them."""
+        found = self._terms_of.get(occupation)
+        if found is None:
+            attributes = job_attributes(occupation, self._taxonomy)
+            found = self._terms_of[occupation] = [*attributes, *self._learned.links.terms_of_job(attributes)]
+        return found
 
 
 def bid_ceiling(campaign: Campaign) -> int:

@@ -97,6 +97,12 @@ class Database:
             yield session
 
     @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """For the few small SELECTs that every request makes: no objects, and a quarter of the cost of `reading`."""
+        with self._translated(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
     def writing(self, wait_seconds: float | None = None) -> Iterator[Session]:
         """Waits for other writers at most wait_seconds (None: the timeout of this database)."""
         with self._translated(), self.write_lock(wait_seconds):

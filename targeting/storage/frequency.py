@@ -10,14 +10,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, bindparam, func, select
 
 from targeting.serving import ServingConfig
+from targeting.storage.base import UtcTime
 from targeting.storage.database import Database
 from targeting.storage.ledger_tables import ReserveRow
 from targeting.tokens import LIFE
 
 _RESERVES = cast(Table, ReserveRow.__table__)
+# what was served at t is let go of at t + life + grace
+_SINCE = _RESERVES.c.release_at
+_SHOWN = (
+    select(_RESERVES.c.campaign_id, func.count(), func.count().filter(bindparam("hour", type_=UtcTime) < _SINCE))
+    .where(_RESERVES.c.seeker_id == bindparam("seeker_id"), bindparam("day", type_=UtcTime) < _SINCE)
+    .group_by(_RESERVES.c.campaign_id)
+)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
@@ -34,14 +42,8 @@ class Frequency:
         """
         if seeker_id is None:
             return frozenset()
-        served = _RESERVES.c.release_at  # what was served at t is let go of at t + life + grace
-        in_hour = func.count().filter(served > now - HOUR + self._after)
-        query = (
-            select(_RESERVES.c.campaign_id, func.count(), in_hour)
-            .where(_RESERVES.c.seeker_id == seeker_id, served > now - DAY + self._after)
-            .group_by(_RESERVES.c.campaign_id)
-        )
-        with self._database.reading() as session:
-            rows = session.execute(query).all()
+        since = {"seeker_id": seeker_id, "hour": now - HOUR + self._after, "day": now - DAY + self._after}
+        with self._database.looking() as connection:
+            rows = connection.execute(_SHOWN, since).all()
         per_hour, per_day = self._config.per_hour, self._config.per_day
         return frozenset(campaign_id for campaign_id, today, lately in rows if today >= per_day or lately >= per_hour)

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from market.clock import account_day
 from market.errors import ConfigError, NotFoundError
-from targeting.campaigns import Campaign, serves
+from targeting.campaigns import Campaign, Status, over, status_at
 from targeting.engine import SlateItem, explained
 from targeting.ledger import KAPPA, reservation
 from targeting.slate import placement
@@ -39,13 +39,14 @@ from targeting.storage.ledger_tables import (
     ReserveRow,
     SlateRow,
 )
-from targeting.storage.store import campaign_of, job_of
 from targeting.storage.tables import CampaignRow, JobRow
+from targeting.storage.together import Together
 from targeting.storage.tombstones import Tombstones
 from targeting.tokens import Token, token_id
 
 _SWEPT = 1_000  # reserves released in one transaction
 _RESERVES, _POSTINGS = cast(Table, ReserveRow.__table__), cast(Table, PostingRow.__table__)
+_SLATES = cast(Table, SlateRow.__table__)
 
 
 @dataclass(frozen=True)
@@ -137,16 +138,15 @@ class Journal:
     ) -> None:
         """tombstones: whoever was erased is served as somebody unknown."""
         self._database, self.config, self._tombstones = database, config, tombstones
+        self._together = Together[tuple[Served, datetime], frozenset[str]](self._reserve_all)
 
     def reserve(self, served: Served, now: datetime) -> frozenset[str]:
         """Hold the expected charges and log the slate; or do nothing and return the campaigns that may not serve.
 
         A campaign serves when it is active, its job is there, and a reservation fits under both of its caps. A token
-        that was served before is held and billed only once.
+        that was served before is held and billed only once. Slates that come at the same moment share a transaction.
         """
-        return self._database.write(
-            lambda session: self._reserve(session, served, now), self.config.serving_wait_seconds
-        )
+        return self._together((served, now))
 
     def release(self, now: datetime) -> int:
         """Let go of reserves whose click can not come any more; returns how many (at most 1,000).
@@ -187,39 +187,60 @@ class Journal:
             by_day = {day.day: day.posted_micros for day in session.scalars(days)}
             return Totals(row.cap_micros, row.posted_micros, row.reserved_micros, credited, unbilled, by_day)
 
-    def _reserve(self, session: Session, served: Served, now: datetime) -> frozenset[str]:
-        promoted = served.promoted
-        served = self._without_erased(session, served)
-        places = {(token.campaign_id, token.day) for _, token in promoted}
+    def _reserve_all(self, slates: Sequence[tuple[Served, datetime]]) -> list[frozenset[str]]:
+        return self._database.write(lambda session: self._reserve(session, slates), self.config.serving_wait_seconds)
+
+    def _reserve(self, session: Session, slates: Sequence[tuple[Served, datetime]]) -> list[frozenset[str]]:
+        """Slate by slate, in order; everything is read before the first and written after the last."""
+        now = max(served_at for _, served_at in slates)
+        offers = [offer for served, _ in slates for offer in served.promoted]
+        places = {(token.campaign_id, token.day) for _, token in offers}
         due = _due_places(session, now)
         balances = Balances(session, places, spare=set(due.values()))
         _release(session, balances, due)
-        refused = {campaign_id for campaign_id, _ in places} - _serving(session, places, now)
-        rows = []
-        before = ReserveRow.token_id.in_({key for key, _ in promoted})
-        again = set(session.scalars(select(ReserveRow.token_id).where(before)))
-        for key, token in promoted:
-            place = token.campaign_id, token.day
-            held = min(token.price_micros, int(reservation(token.p_click, token.price_micros, self.config.kappa)))
-            if token.campaign_id in refused or balances.free(place) < max(1, held):
-                refused.add(token.campaign_id)
-                continue
-            if key in again:
-                continue
-            balances.reserve(place, held)
-            rows.append(self._reserve_row(key, token, served, held))
-        if not refused:
-            balances.save()
-            _log_slate(session, served, now)
-            if rows:
-                session.connection().execute(insert(_RESERVES), rows)
-        return frozenset(refused)
+        stopped = {campaign_id for campaign_id, _ in places} - _serving(session, places, now)
+        tokens = select(_RESERVES.c.token_id).where(_RESERVES.c.token_id.in_({key for key, _ in offers}))
+        known = set(session.execute(tokens).scalars())
+        erased = self._erased(session, {served.seeker_id for served, _ in slates if served.seeker_id is not None})
+        answers, logged, rows = [], [], []
+        for served, served_at in slates:
+            if served.seeker_id in erased:
+                served = replace(served, seeker_id=None)
+            refused, held = self._fitting(served, balances, stopped, known)
+            answers.append(refused)
+            if not refused:
+                for place, _, micros in held.values():
+                    balances.reserve(place, micros)
+                known |= held.keys()
+                logged.append(_slate_row(served, served_at))
+                rows += [self._reserve_row(key, token, served, micros) for key, (_, token, micros) in held.items()]
+        balances.save()
+        if logged:
+            session.connection().execute(insert(_SLATES), logged)
+        if rows:
+            session.connection().execute(insert(_RESERVES), rows)
+        return answers
 
-    def _without_erased(self, session: Session, served: Served) -> Served:
-        if served.seeker_id is None or self._tombstones is None:
-            return served
-        erased = self._tombstones.among(session, {served.seeker_id})
-        return replace(served, seeker_id=None) if erased else served
+    def _fitting(
+        self, served: Served, balances: Balances, stopped: set[str], known: set[str]
+    ) -> tuple[frozenset[str], dict[str, tuple[Place, Token, int]]]:
+        """(campaigns that may not serve, what the others' tokens hold) of one slate; nothing is moved yet."""
+        refused: set[str] = set()
+        held: dict[str, tuple[Place, Token, int]] = {}
+        taken: dict[str, int] = {}  # of a campaign, by this slate
+        for key, token in served.promoted:
+            place = token.campaign_id, token.day
+            micros = min(token.price_micros, int(reservation(token.p_click, token.price_micros, self.config.kappa)))
+            before = taken.get(token.campaign_id, 0)
+            if token.campaign_id in stopped or balances.free(place) - before < max(1, micros):
+                refused.add(token.campaign_id)
+            elif key not in known and key not in held:
+                held[key] = place, token, micros
+                taken[token.campaign_id] = before + micros
+        return frozenset(refused), held
+
+    def _erased(self, session: Session, seekers: set[str]) -> frozenset[str]:
+        return frozenset() if self._tombstones is None else frozenset(self._tombstones.among(session, seekers))
 
     def _reserve_row(self, key: str, token: Token, served: Served, held: int) -> dict[str, object]:
         return {
@@ -329,19 +350,21 @@ def _due(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 def _serving(session: Session, places: set[tuple[str, str]], now: datetime) -> set[str]:
     """The campaigns of `places` that may be shown now, by the rule that delivery is explained with."""
     wanted = CampaignRow.campaign_id.in_({campaign_id for campaign_id, _ in places})
-    query = select(CampaignRow, JobRow).join(JobRow, JobRow.job_id == CampaignRow.job_id).where(wanted)
+    run = CampaignRow.campaign_id, CampaignRow.status, CampaignRow.starts_at, CampaignRow.ends_at
+    query = select(*run, JobRow.deleted, JobRow.expires_at).join(JobRow, JobRow.job_id == CampaignRow.job_id)
     return {
-        campaign.campaign_id
-        for campaign, job in session.execute(query)
-        if serves(campaign_of(campaign), None if job.deleted else job_of(job), now)
+        campaign_id
+        for campaign_id, status, starts_at, ends_at, deleted, expires_at in session.execute(query.where(wanted))
+        if status_at(cast(Status, status), starts_at, ends_at, now) == "active"
+        and not deleted
+        and not over(expires_at, now)
     }
 
 
-def _log_slate(session: Session, served: Served, now: datetime) -> None:
+def _slate_row(served: Served, now: datetime) -> dict[str, object]:
     names = ("job_id", "kind", "position", "score", "campaign_id")
     items = [{name: getattr(item, name) for name in names} | explained(item) | placement(item) for item in served.items]
-    row = {"slate_id": served.slate_id, "seeker_id": served.seeker_id, "served_at": now, "items": items}
-    session.execute(insert(SlateRow).values(**row))
+    return {"slate_id": served.slate_id, "seeker_id": served.seeker_id, "served_at": now, "items": items}
 
 
 def _posted_by_lane(session: Session, lanes: set[str]) -> dict[str, int]:

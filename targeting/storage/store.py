@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
@@ -28,6 +28,11 @@ from targeting.storage.database import Database
 from targeting.storage.keys import ApiKey, Role
 from targeting.storage.tables import AnswerRow, CampaignRow, JobRow, KeyRow, RevisionRow
 
+# Asked by every request, so put together once.
+_REVISIONS = select(RevisionRow.name, RevisionRow.value)
+_KEY = select(KeyRow.key_id, KeyRow.digest, KeyRow.account_id, KeyRow.role, KeyRow.created_at).where(
+    KeyRow.digest == bindparam("digest"), KeyRow.revoked_at.is_(None)
+)
 ANSWERS_KEPT = timedelta(hours=24)
 _CHUNK = 5_000
 
@@ -64,8 +69,8 @@ class Store:
         return self._database
 
     def revision(self) -> Revision:
-        with self._database.reading() as session:
-            values = {row.name: row.value for row in session.scalars(select(RevisionRow))}
+        with self._database.looking() as connection:
+            values = {name: value for name, value in connection.execute(_REVISIONS)}
         return Revision(values["jobs"], values["campaigns"])
 
     def ping(self) -> None:
@@ -106,10 +111,8 @@ class Store:
 
     def key_by_digest(self, digest: str) -> ApiKey | None:
         """The key, unless it is unknown or revoked."""
-        wanted = KeyRow.key_id, KeyRow.digest, KeyRow.account_id, KeyRow.role, KeyRow.created_at
-        query = select(*wanted).where(KeyRow.digest == digest, KeyRow.revoked_at.is_(None))
-        with self._database.reading() as session:
-            row = session.execute(query).one_or_none()  # columns, not an object: every request asks this
+        with self._database.looking() as connection:
+            row = connection.execute(_KEY, {"digest": digest}).one_or_none()
             if row is None:
                 return None
             return ApiKey(row.key_id, row.digest, row.account_id, cast(Role, row.role), row.created_at)

@@ -368,7 +368,7 @@ def test_the_callers_arrays_stay_as_they_are() -> None:
 def test_a_simplex_without_an_answer_is_replaced_by_dual_ascent(monkeypatch: pytest.MonkeyPatch) -> None:
     given = random_problem(np.random.default_rng(6), campaigns=50, segments=200, pairs=2_000)
     best = solve(given)
-    monkeypatch.setattr(targeting.plan, "_simplex", lambda *_: None)
+    monkeypatch.setattr(targeting.plan, "ask", lambda *_: None)
     plan = solve(given)
     check_certificate(given, plan)
     assert plan.solver == "dual-ascent"
