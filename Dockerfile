@@ -1,12 +1,12 @@
 # The service alone: docker build -t hiregraph . && docker run -p 8080:8080 -v hiregraph:/var/lib/hiregraph hiregraph
 # A database server and a shared secret: -e HIREGRAPH_DB=postgresql+psycopg://... -e HIREGRAPH_TOKEN_SECRET=...
 FROM python:3.11-slim AS build
-# Where torch comes from: the CPU build is a tenth of the default one.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Where torch comes from, empty: the usual package index. The index of CPU builds makes an image a tenth of the size.
+ARG TORCH_INDEX=
 RUN python -m venv /opt/hiregraph
 WORKDIR /src
 COPY constraints.txt ./
-RUN /opt/hiregraph/bin/pip install --no-cache-dir --index-url "$TORCH_INDEX" torch==2.13.0
+RUN /opt/hiregraph/bin/pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch==2.13.0
 COPY . .
 RUN /opt/hiregraph/bin/pip install --no-cache-dir -c constraints.txt ".[postgres]"
 

@@ -36,7 +36,7 @@ from targeting.http.config import ServiceConfig
 from targeting.http.gate import Gate
 from targeting.http.insight import insight_of
 from targeting.http.limits import RateLimits
-from targeting.http.live import Artefacts, Live, replacements
+from targeting.http.live import Artefacts, Live, replacements, warm
 from targeting.http.meter import Meter
 from targeting.http.problems import install, responses
 from targeting.http.services import Services
@@ -133,6 +133,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(services.mirror.catch_up)
         if housekeeping:
+            await run_in_threadpool(warm, live.current.engine)
             tasks.start()
         yield
         if housekeeping:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from market.errors import ArtefactError
 from market.records import Filters, SeekerProfile
@@ -28,6 +28,12 @@ class Artefacts:
     version: Callable[[], str]
     load: Callable[[], Engine]
     loaded: str
+
+
+def warm(engine: Engine) -> None:
+    """Make one slate for nobody before the first caller waits for what is compiled and loaded on first use."""
+    if engine.ready() is None:
+        engine.slate(replace(TRIAL, query="nurse", organic=2))
 
 
 def replacements(artefacts: Artefacts, mirror_of: Callable[[Engine], Mirror]) -> Source[Live]:

@@ -3,7 +3,8 @@
 With a small quadratic term gamma every segment and bucket is a problem of its own, and the dual is smooth:
 
     gradients   spend - budget,  bucket spend - its limit,  guarantee - impressions
-    steps       price <- max(0, price + STEP * gradient / curvature),   curvature = ACTIVE * sum cost^2 supply / gamma
+    steps       price <- max(0, price + STEP * gradient / curvature)
+    curvature   ACTIVE * sum of cost^2 * supply / gamma, over the pairs whose share is neither 0 nor at its cap
 
 Nesterov's momentum, restarted where it points downhill; gamma falls in geometric stages. Prices converge long before the
 plan does, so the shares of the late stages are averaged, repaired, and what the repair frees is handed out again.
@@ -26,7 +27,7 @@ from targeting.pacing.problem import Floats, Ints, PlanProblem, Reach
 
 FIRST_GAMMA, LAST_GAMMA, STAGES = 1.0, 0.02, 6  # in means of the value
 STEP, ACTIVE = 0.5, 0.5
-LEAST_ACTIVE = 0.02  # of a curvature
+LEAST_ACTIVE, CALM = 0.6, 0.02  # least active share of the pairs: of one pair per segment, and of all pairs
 BEND_EVERY = 10
 LOOK_EVERY = 20
 LOSSES = (0.02, 0.2, math.inf)  # how far below its price a pair may be that takes what a repair freed, pass by pass
@@ -130,6 +131,8 @@ class _Climb:
             supply = market.supply[segment, t]
             self.bent_bucket[:, t] = np.bincount(market.campaign, market.cost**2 * supply, minlength=campaigns)
             self.bent_promise += np.bincount(market.campaign, supply, minlength=campaigns)
+        crowd = pairs / max(1, int((np.diff(market.start) > 0).sum()))
+        self.least_active = min(1.0, max(CALM, LEAST_ACTIVE / crowd))
         self.bent, self.bent_shown = np.zeros((campaigns, buckets)), np.zeros(campaigns)
         positive = market.value > 0
         self.scale = float(market.value[positive].mean()) if positive.any() else 1.0
@@ -195,8 +198,8 @@ class _Climb:
         curvature(
             market.start, market.campaign, market.cost, market.supply, self.share, market.cap, self.bent, self.bent_shown
         )
-        bucket = np.maximum(self.bent, LEAST_ACTIVE * self.bent_bucket)
-        shown = np.maximum(self.bent_shown, LEAST_ACTIVE * self.bent_promise)
+        bucket = np.maximum(self.bent, self.least_active * self.bent_bucket)
+        shown = np.maximum(self.bent_shown, self.least_active * self.bent_promise)
         return tuple((ACTIVE / gamma) * bent + 1e-300 for bent in (bucket.sum(axis=1), bucket, shown))
 
     def _respond(self, prices: Prices, gamma: float, weight: float) -> None:

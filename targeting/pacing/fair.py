@@ -169,17 +169,20 @@ def _with_fair_rows(
     most = np.zeros(campaigns)
     np.maximum.at(most, campaign, reach.most[useful[told]])
     weight = (reach.most[useful[told]] / most[campaign])[:, None]  # rows are scaled to coefficients up to 1
-    group = np.arange(groups)
-    high = campaign[:, None] * groups + group  # [n, G]
-    columns = np.broadcast_to(told[:, None], high.shape)
-    entries = np.concatenate([((apart - tolerance) * weight).ravel(), ((-apart - tolerance) * weight).ravel()])
-    rows = np.concatenate([high.ravel(), campaigns * groups + high.ravel()])
-    count = 2 * campaigns * groups
-    fair = sp.csr_matrix((entries, (rows, np.tile(columns.ravel(), 2))), shape=(count, len(useful)))
+    sides, lower = (1.0, -1.0), -np.inf
+    if tolerance == 0:  # both sides are one equation, and the last group follows from the others
+        sides, lower, groups = (1.0,), 0.0, groups - 1
+    row = campaign[:, None] * groups + np.arange(groups)  # [n, G]
+    columns = np.broadcast_to(told[:, None], row.shape)
+    parts = [((side * apart[:, :groups] - tolerance) * weight).ravel() for side in sides]
+    rows = np.concatenate([row.ravel() + campaigns * groups * k for k in range(len(sides))])
+    count = campaigns * groups * len(sides)
+    places = rows, np.tile(columns.ravel(), len(sides))
+    fair = sp.csr_matrix((np.concatenate(parts), places), shape=(count, len(useful)))
     program = replace(
         day.program,
         matrix=sp.vstack([day.program.matrix, fair], format="csr"),
-        lower=np.concatenate([day.program.lower, np.full(count, -np.inf)]),
+        lower=np.concatenate([day.program.lower, np.full(count, lower)]),
         upper=np.concatenate([day.program.upper, np.zeros(count)]),
     )
     return DayProgram(program, day.unit)
@@ -204,20 +207,16 @@ def _kept_fair(
 
 
 def _alike(problem: PlanProblem, reach: Reach) -> Floats:
-    """Every campaign shown in the same share of the visits of all its segments, as its budget allows."""
-    rivals = np.bincount(problem.segment, minlength=len(problem.supply))
+    """Every campaign shown in the same part of the visits of all its segments, as its rivals and its budget allow."""
+    pairs = np.stack([problem.campaign, problem.segment])
     first = np.zeros(len(problem.cost), bool)  # of a pair that is given twice, the first
-    first[np.unique(np.stack([problem.campaign, problem.segment]), axis=1, return_index=True)[1]] = True
-    each = np.where(first, problem.supply[problem.segment] / np.maximum(rivals[problem.segment], 1), 0.0)
-    # An equal part of the visits of every segment: the smallest of the parts.
-    part = np.full(len(problem.budget), 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.minimum.at(part, problem.campaign, 1.0 / np.maximum(rivals[problem.segment], 1))
-        plan = np.where(each > 0, problem.supply[problem.segment] * part[problem.campaign], 0.0)
+    first[np.unique(pairs, axis=1, return_index=True)[1]] = True
+    rivals = np.bincount(problem.segment[first], minlength=len(problem.supply))
+    part = np.ones(len(problem.budget))
+    np.minimum.at(part, problem.campaign, 1.0 / rivals[problem.segment])
+    plan = np.where(first, problem.supply[problem.segment] * part[problem.campaign], 0.0)
     spent = np.bincount(problem.campaign, problem.cost * plan, minlength=len(problem.budget))
-    plan = plan * fitting(spent, problem.budget)[problem.campaign]
-    # Clipping to the reach would change the shares; the budget has scaled the whole campaign already.
-    return np.minimum(plan, reach.most)
+    return np.minimum(plan * fitting(spent, problem.budget)[problem.campaign], reach.most)
 
 
 def _off(problem: PlanProblem, shares: GroupShares, eligible: Floats, impressions: Floats) -> Floats:
