@@ -42,6 +42,7 @@ TABLES = (
     "organic_rules",
     "organic_requests",
     "service_load",
+    "pacing",
 )
 
 

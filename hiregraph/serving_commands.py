@@ -77,7 +77,11 @@ def keys_list(db: DbOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"{key['key_id']}  {key['role']:<8}  {key['account']}  created {key['created_at']}  {state}")
 
 
-def keys_revoke(key_id: str, db: DbOption = None, as_json: JsonOption = False) -> None:
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="The key_id that `keys create` and `keys list` show.")],
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Revoke an API key, from the next request on. To change a key, create the new one first, then revoke the old.
 
     Example: hiregraph keys revoke key_0123456789abcdef

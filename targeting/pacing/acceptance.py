@@ -23,7 +23,9 @@ def refusal(plan: Certified) -> str | None:
     if not plan.gap <= MOST_GAP:
         return f"the plan may be {plan.gap:.2%} below the best one; up to {MOST_GAP:.0%} is accepted"
     if not plan.violation <= MOST_VIOLATION:
-        return f"a row of the plan is broken by {plan.violation:.1e} of its limit; up to {MOST_VIOLATION:.0e} is accepted"
+        return (
+            f"a row of the plan is broken by {plan.violation:.1e} of its limit; up to {MOST_VIOLATION:.0e} is accepted"
+        )
     return None
 
 

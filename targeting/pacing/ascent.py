@@ -6,8 +6,8 @@ With a small quadratic term gamma every segment and bucket is a problem of its o
     steps       price <- max(0, price + STEP * gradient / curvature)
     curvature   ACTIVE * sum of cost^2 * supply / gamma, over the pairs whose share is neither 0 nor at its cap
 
-Nesterov's momentum, restarted where it points downhill; gamma falls in geometric stages. Prices converge long before the
-plan does, so the shares of the late stages are averaged, repaired, and what the repair frees is handed out again.
+Nesterov's momentum, restarted where it points downhill; gamma falls in geometric stages. Prices converge long before
+the plan does, so the shares of the last stage are averaged, repaired, and what the repair frees is handed out again.
 The bound is that of the problem without gamma. (Recipe of DuaLip: Basu et al., ICML 2020; arXiv 2603.04621.)
 """
 
@@ -37,9 +37,9 @@ LOSSES = (0.02, 0.2, math.inf)  # how far below its price a pair may be that tak
 class Market:
     """C campaigns, S segments, T buckets, P pairs that lie segment by segment.
 
-    start int64[S + 1], campaign int64[P], value float64[P, T], cost float64[P], supply float64[S, T], budget float64[C],
-    bucket_limit float64[C, T] (inf: none), cap: largest share of a supply for one pair, guarantee float64[C] impressions
-    (0: none), penalty: hires lost per impression below the guarantee.
+    start int64[S + 1], campaign int64[P], value float64[P, T] (CLOSED: not to be shown), cost float64[P], supply
+    float64[S, T], budget float64[C], bucket_limit float64[C, T] (inf: none), cap: largest share of a supply for one
+    pair, guarantee float64[C] impressions (0: none), penalty: hires lost per impression below the guarantee.
     """
 
     start: Ints
@@ -65,7 +65,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Ascent:
-    """Feasible impressions float64[P, T] and their objective; the prices of the lowest bound; passes over the market."""
+    """Feasible impressions float64[P, T], their objective; the prices of the lowest bound; passes over the market."""
 
     impressions: Floats
     objective: float
@@ -131,7 +131,7 @@ class _Climb:
             supply = market.supply[segment, t]
             self.bent_bucket[:, t] = np.bincount(market.campaign, market.cost**2 * supply, minlength=campaigns)
             self.bent_promise += np.bincount(market.campaign, supply, minlength=campaigns)
-        crowd = pairs / max(1, int((np.diff(market.start) > 0).sum()))
+        crowd = max(1.0, pairs / max(1, int((np.diff(market.start) > 0).sum())))
         self.least_active = min(1.0, max(CALM, LEAST_ACTIVE / crowd))
         self.bent, self.bent_shown = np.zeros((campaigns, buckets)), np.zeros(campaigns)
         positive = market.value > 0
@@ -196,7 +196,14 @@ class _Climb:
         """How fast spend and impressions answer to the prices: of budgets, buckets and guarantees."""
         market = self.market
         curvature(
-            market.start, market.campaign, market.cost, market.supply, self.share, market.cap, self.bent, self.bent_shown
+            market.start,
+            market.campaign,
+            market.cost,
+            market.supply,
+            self.share,
+            market.cap,
+            self.bent,
+            self.bent_shown,
         )
         bucket = np.maximum(self.bent, self.least_active * self.bent_bucket)
         shown = np.maximum(self.bent_shown, self.least_active * self.bent_promise)

@@ -1,4 +1,4 @@
-"""The compiled passes of dual ascent over a market: campaigns, segments, and buckets of time (one bucket: the day form).
+"""The compiled passes of dual ascent over a market of campaigns, segments and buckets of time (the day form has one).
 
 Pairs lie segment by segment, start int64[S + 1]; a pair's row over the buckets is contiguous. One thread, so that the
 same problem gives the same plan.
@@ -34,7 +34,8 @@ def respond(
 ) -> None:
     """What every segment shows at these prices, smoothed by gamma, into share, spend and shown.
 
-        r = (value - price * cost + bonus) / gamma,   share = clip(r - theta, 0, cap),   theta >= 0 smallest with sum <= 1
+        r = (value - price * cost + bonus) / gamma
+        share = clip(r - theta, 0, cap),   theta >= 0 smallest with sum of the shares <= 1
 
     theta by Newton on the piecewise linear sum, from the last pass's theta, bisecting where a step leaves the bracket.
     The running mean moves by `weight` towards the shares. value, share, mean [P, T], cost [P], supply, theta [S, T],
@@ -113,7 +114,7 @@ def curvature(
     bent: np.ndarray,
     bent_shown: np.ndarray,
 ) -> None:
-    """Sums of cost^2 * supply, into bent [C, T], and of supply, into bent_shown [C], over shares that prices can move."""
+    """Sums over the shares that prices can move: of cost^2 * supply into bent [C, T], of supply into bent_shown [C]."""
     bent[:] = 0.0
     bent_shown[:] = 0.0
     for s in range(len(start) - 1):
@@ -180,7 +181,7 @@ def spend_of(
     for s in range(len(start) - 1):
         for i in range(start[s], start[s + 1]):
             for t in range(supply.shape[1]):
-                if value[i, t] > 0:
+                if value[i, t] >= 0:
                     spend[campaign[i], t] += min(max(share[i, t], 0.0), cap) * supply[s, t] * cost[i]
 
 
@@ -208,13 +209,13 @@ def amounts_of(
         for t in range(buckets):
             total = 0.0
             for i in range(start[s], start[s + 1]):
-                if value[i, t] > 0:
+                if value[i, t] >= 0:
                     total += min(max(share[i, t], 0.0), cap)
             fit = supply[s, t] * (1.0 - 1e-13) / max(total, 1.0)
             left[s, t] = supply[s, t]
             for i in range(start[s], start[s + 1]):
                 x = 0.0
-                if value[i, t] > 0:
+                if value[i, t] >= 0:
                     x = min(max(share[i, t], 0.0), cap) * fit * factor[campaign[i], t]
                 impressions[i, t] = x
                 left[s, t] -= x
@@ -238,7 +239,7 @@ def top_up(
     impressions: np.ndarray,
     left: np.ndarray,
 ) -> None:
-    """Hand what is left of supply and budgets to pairs whose reduced value is at least -loss * value, best pair first."""
+    """Hand what is left to pairs whose reduced value is at least -loss * value, the best pair of a segment first."""
     buckets = supply.shape[1]
     safe = 1.0 - 1e-12
     for s in range(len(start) - 1):
@@ -250,7 +251,7 @@ def top_up(
                 chosen, best = -1, -np.inf
                 for i in range(start[s], start[s + 1]):
                     c = campaign[i]
-                    if value[i, t] <= 0 or money[c] <= 0 or bucket_money[c, t] <= 0:
+                    if value[i, t] < 0 or value[i, t] + bonus[c] <= 0 or money[c] <= 0 or bucket_money[c, t] <= 0:
                         continue
                     reduced = value[i, t] - price[c, t] * cost[i] + bonus[c]
                     ahead = reduced < last or (reduced == last and i > last_pair)

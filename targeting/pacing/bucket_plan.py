@@ -1,14 +1,6 @@
 """The plan over buckets of time: for campaigns that run in parts of the day, or that were promised a delivery.
 
-    maximise   sum of value * impressions - penalty * sum of shortfalls
-    budget     sum over segments and buckets of cost * impressions <= budget[c]
-    supply     sum over campaigns of impressions                   <= supply[s, t]
-    smooth     sum over segments of cost * impressions             <= (1 + slack) * share[c, t] * budget[c]
-    guarantee  sum over segments and buckets of impressions + shortfall >= guarantee[c]       soft, shortfall >= 0
-    frequency  impressions of a pair                               <= frequency_cap * supply[s, t]
-
-A campaign is not shown at all in a bucket in which its share is 0. One bucket makes it a day plan with guarantees and a
-frequency cap. A simplex solves what is small; the rest is dual ascent. Both are repaired and certified alike.
+A simplex solves what is small; the rest is dual ascent. Both are repaired, topped up and certified alike.
 """
 
 from __future__ import annotations
@@ -18,76 +10,20 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import ArrayLike
 
 from market.errors import PlanError
-from targeting.pacing.ascent import Market, Prices, ascend, dual_bound, feasible_plan
+from targeting.pacing.ascent import Market, ascend, dual_bound
 from targeting.pacing.ascent_steps import CLOSED
+from targeting.pacing.bucket_problem import BucketProblem
+from targeting.pacing.bucket_program import bucket_program, read_answer
 from targeting.pacing.certificate import excess
-from targeting.pacing.linear_program import Answer, LinearProgram, ask
-from targeting.pacing.problem import Floats, Ints, amounts, indices
+from targeting.pacing.linear_program import ask
+from targeting.pacing.problem import Floats, Ints
 
 EXACT_VARIABLES = 300_000  # pairs times buckets up to which the simplex is asked first
 SIMPLEX_SHARE = 0.6  # of the time limit
 GOOD_GAP = 5e-3
 PASSES = 360
-
-
-@dataclass(frozen=True)
-class BucketProblem:
-    """C campaigns, S segments, P pairs, T buckets. Raises PlanError naming array and index.
-
-    budget float64[C], cost float64[P] in one currency unit; supply float64[S, T]; campaign, segment int64[P]; value
-    float64[P, T] expected hires per impression; share float64[C, T] the planned share of each bucket, summing to 1 per
-    campaign, or None for no smoothness rows; guarantee float64[C] impressions promised, or None; penalty: hires that an
-    impression below the guarantee costs; frequency_cap: the largest share of a supply that one pair may take, in (0, 1].
-    """
-
-    budget: Floats
-    supply: Floats
-    campaign: Ints
-    segment: Ints
-    value: Floats
-    cost: Floats
-    share: Floats | None = None
-    guarantee: Floats | None = None
-    slack: float = 0.25
-    penalty: float = 0.0
-    frequency_cap: float = 1.0
-
-    def __post_init__(self) -> None:
-        budget, cost = amounts("budget", self.budget), amounts("cost", self.cost)
-        supply, value = _table("supply", self.supply), _table("value", self.value)
-        campaign = indices("campaign", self.campaign, len(budget), "budget")
-        segment = indices("segment", self.segment, len(supply), "supply")
-        for name, found in (("segment", segment), ("value", value), ("cost", cost)):
-            if len(found) != len(campaign):
-                raise PlanError(f"{name} has {len(found)} entries, campaign has {len(campaign)}; give one per pair")
-        if value.shape[1] != supply.shape[1]:
-            raise PlanError(f"value has {value.shape[1]} buckets, supply has {supply.shape[1]}; expected the same")
-        for name, found in (("budget", budget), ("supply", supply), ("value", value), ("cost", cost)):
-            object.__setattr__(self, name, found)
-        object.__setattr__(self, "campaign", campaign)
-        object.__setattr__(self, "segment", segment)
-        if self.share is not None:
-            share = _table("share", self.share)
-            if share.shape != (len(budget), supply.shape[1]):
-                raise PlanError(f"share has shape {share.shape}; expected ({len(budget)}, {supply.shape[1]})")
-            off = np.flatnonzero(~np.isclose(share.sum(axis=1), 1.0, rtol=0, atol=1e-6))
-            if len(off):
-                raise PlanError(f"share[{off[0]}] sums to {share[off[0]].sum()}; the shares of a campaign sum to 1")
-            object.__setattr__(self, "share", share)
-        if self.guarantee is not None:
-            guarantee = amounts("guarantee", self.guarantee)
-            if len(guarantee) != len(budget):
-                raise PlanError(f"guarantee has {len(guarantee)} entries, budget has {len(budget)}; give one each")
-            object.__setattr__(self, "guarantee", guarantee)
-        for name, least in (("slack", 0.0), ("penalty", 0.0)):
-            if not least <= getattr(self, name) < math.inf:
-                raise PlanError(f"{name} is {getattr(self, name)}; expected a finite number from {least:g}")
-        if not 0 < self.frequency_cap <= 1:
-            raise PlanError(f"frequency_cap is {self.frequency_cap}; expected a share above 0, up to 1")
 
 
 @dataclass(frozen=True)
@@ -124,10 +60,10 @@ def solve_buckets(
     market = _market(problem, order, unit)
     answer = None
     if problem.value.size <= EXACT_VARIABLES and problem.value.size and time_limit_seconds > 0:
-        program = _program(market)
+        program = bucket_program(market)
         answer = ask(program, "glop", time_limit_seconds * SIMPLEX_SHARE)
     if answer is not None and answer.finished:
-        solver, (impressions, objective, prices) = "glop", _read(market, answer)
+        solver, (impressions, objective, prices) = "glop", read_answer(market, answer)
         bound = max(dual_bound(market, prices), objective)
     else:
         found = ascend(market, good_gap, started + time_limit_seconds, passes)
@@ -179,73 +115,6 @@ def _market(problem: BucketProblem, order: Ints, unit: float) -> Market:
     )
 
 
-def _program(market: Market) -> LinearProgram:
-    """Variables: the share of its supply that a pair gets in a bucket, then the share of each guarantee that is missed."""
-    pairs, buckets = market.value.shape
-    segments, campaigns = market.supply.shape[0], len(market.budget)
-    segment = np.repeat(np.arange(segments), np.diff(market.start))
-    supply = market.supply[segment]  # [P, T]
-    bucket = np.broadcast_to(np.arange(buckets), (pairs, buckets))
-    column = np.arange(pairs * buckets).reshape(pairs, buckets)
-    promised = np.flatnonzero(market.guarantee > 0)
-    place = np.full(campaigns, -1)
-    place[promised] = np.arange(len(promised))
-    spend = market.cost[:, None] * supply
-    owner = np.broadcast_to(market.campaign[:, None], (pairs, buckets))
-
-    # Rows: budgets, smoothness, supplies, guarantees.
-    smooth, visits = campaigns, campaigns + campaigns * buckets
-    promise = visits + segments * buckets
-    limited = np.isfinite(market.bucket_limit)[owner, bucket]
-    bound = place[owner] >= 0
-    promises = market.guarantee[owner[bound]]
-    parts = [
-        (spend, owner, column),
-        (spend[limited], (smooth + owner * buckets + bucket)[limited], column[limited]),
-        (np.ones((pairs, buckets)), visits + segment[:, None] * buckets + bucket, column),
-        (supply[bound] / promises, promise + place[owner[bound]], column[bound]),
-        (np.ones(len(promised)), promise + np.arange(len(promised)), pairs * buckets + np.arange(len(promised))),
-    ]
-    entries, rows, columns = (np.concatenate([np.ravel(part[k]) for part in parts]) for k in range(3))
-    shape = (promise + len(promised), pairs * buckets + len(promised))
-    lower = np.full(shape[0], -np.inf)
-    lower[promise:] = 1.0
-    upper = np.concatenate([market.budget, market.bucket_limit.ravel(), np.ones(segments * buckets)])
-    most = np.where(market.value > 0, market.cap, 0.0)
-    worth = np.where(market.value > 0, market.value * supply, 0.0)
-    # The penalty is the worth lost by missing the guarantee; GLOP sees worths near 1.
-    lost = -market.penalty * market.guarantee[promised]
-    scale = max(float(worth.max(initial=0.0)), 1e-300)
-    return LinearProgram(
-        np.concatenate([worth.ravel(), lost]) / scale,
-        np.concatenate([most.ravel(), np.ones(len(promised))]),
-        sp.csr_matrix((entries, (rows, columns)), shape=shape),
-        lower,
-        np.concatenate([upper, np.full(len(promised), np.inf)]),
-    )
-
-
-def _read(market: Market, answer: Answer) -> tuple[Floats, float, Prices]:
-    """(impressions, objective, prices) of what the simplex found."""
-    pairs, buckets = market.value.shape
-    segments, campaigns = market.supply.shape[0], len(market.budget)
-    segment = np.repeat(np.arange(segments), np.diff(market.start))
-    share = answer.x[: pairs * buckets].reshape(pairs, buckets)
-    worth = np.where(market.value > 0, market.value * market.supply[segment], 0.0)
-    duals = answer.duals * max(float(worth.max(initial=0.0)), 1e-300)
-    smooth, visits = campaigns, campaigns + campaigns * buckets
-    bonus = np.zeros(campaigns)
-    promised = np.flatnonzero(market.guarantee > 0)
-    bonus[promised] = -duals[visits + segments * buckets :] / market.guarantee[promised]
-    prices = Prices(
-        np.maximum(duals[:campaigns], 0.0),
-        np.maximum(duals[smooth:visits].reshape(campaigns, buckets), 0.0),
-        np.clip(bonus, 0.0, market.penalty),
-    )
-    impressions, objective = feasible_plan(market, share, prices)
-    return impressions, objective, prices
-
-
 def _violation(problem: BucketProblem, impressions: Floats) -> float:
     """The largest relative excess over a budget, supply, smoothness limit or frequency cap."""
     campaigns, buckets = len(problem.budget), problem.supply.shape[1]
@@ -262,14 +131,3 @@ def _violation(problem: BucketProblem, impressions: Floats) -> float:
     if problem.share is not None:
         worst = max(worst, excess(spent, (1 + problem.slack) * problem.share * problem.budget[:, None]))
     return worst
-
-
-def _table(name: str, given: ArrayLike) -> Floats:
-    try:
-        array = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PlanError(f"{name} is not an array of numbers ({error}); give float64") from None
-    if array.ndim != 2:
-        raise PlanError(f"{name} has {array.ndim} dimensions; expected two, the second of buckets")
-    amounts(name, array.ravel())
-    return array

@@ -17,7 +17,7 @@ from targeting.pacing.problem import Floats, PlanProblem, Reach
 
 @dataclass(frozen=True)
 class DayProgram:
-    """program: over the useful pairs, a row per campaign, then one per segment; unit: the hires that its 1 stands for."""
+    """program: over the useful pairs, a row per campaign, then one per segment; unit: the hires its 1 stands for."""
 
     program: LinearProgram
     unit: float

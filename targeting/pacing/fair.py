@@ -1,4 +1,4 @@
-"""Fair delivery: no audited group is shown a campaign much less or more than it is eligible for it, and what that costs.
+"""Fair delivery: each audited group gets its share of a campaign's impressions, within a tolerance; and what it costs.
 
     | sum_s share[s, g] x_s / sum_s x_s  -  eligible[g] |  <=  tolerance       for every campaign and audited group g
     eligible[g] = sum over the campaign's segments of supply * share[s, g] / sum of their supply
@@ -41,7 +41,9 @@ class GroupShares:
     def __post_init__(self) -> None:
         known = self.share[np.isfinite(self.share).all(axis=1)]
         if self.share.ndim != 2 or self.share.shape[1] != len(self.groups):
-            raise PlanError(f"share has shape {self.share.shape}; expected one column for each of {len(self.groups)} groups")
+            raise PlanError(
+                f"share has shape {self.share.shape}; expected one column for each of {len(self.groups)} groups"
+            )
         if (known < 0).any() or not np.allclose(known.sum(axis=1), 1.0, rtol=0, atol=1e-6):
             raise PlanError("the group shares of a segment must be from 0 and sum to 1")
 
@@ -84,7 +86,9 @@ def read_group_shares(
     """
     missing = [name for name in ("attribute", "measure", "segment", "group", "share") if name not in table.column_names]
     if missing:
-        raise DataError(TABLE, f"column {missing[0]!r} is missing (found {table.column_names})", "write it by the audit")
+        raise DataError(
+            TABLE, f"column {missing[0]!r} is missing (found {table.column_names})", "write it by the audit"
+        )
     rows = [row for row in table.to_pylist() if row["attribute"] == attribute and row["measure"] == measure]
     if not rows:
         raise DataError(TABLE, f"no row of attribute {attribute!r} and measure {measure!r}", "use what the audit wrote")
@@ -107,7 +111,9 @@ def eligible_shares(problem: PlanProblem, shares: GroupShares) -> Floats:
 def delivered_shares(problem: PlanProblem, shares: GroupShares, impressions: Floats) -> Floats:
     """float64[C, G]: the groups' shares of a campaign's impressions; NaN where it has none in a known segment."""
     known = _known(problem, shares)
-    return _mixed(problem.campaign[known], impressions[known], shares.share[problem.segment[known]], len(problem.budget))
+    return _mixed(
+        problem.campaign[known], impressions[known], shares.share[problem.segment[known]], len(problem.budget)
+    )
 
 
 def solve_fair(
@@ -152,7 +158,7 @@ def solve_fair(
         violation=worst_violation(problem, impressions),
         solver=solver,
         unconstrained=plain.objective,
-        off=float(np.nanmax(_off(problem, shares, eligible, impressions), initial=0.0)),
+        off=float(np.nan_to_num(_off(problem, shares, eligible, impressions)).max(initial=0.0)),
         tolerance=tolerance,
         seconds=time.monotonic() - started,
     )
@@ -169,9 +175,9 @@ def _with_fair_rows(
     most = np.zeros(campaigns)
     np.maximum.at(most, campaign, reach.most[useful[told]])
     weight = (reach.most[useful[told]] / most[campaign])[:, None]  # rows are scaled to coefficients up to 1
-    sides, lower = (1.0, -1.0), -np.inf
+    sides, lower = [1.0, -1.0], -np.inf
     if tolerance == 0:  # both sides are one equation, and the last group follows from the others
-        sides, lower, groups = (1.0,), 0.0, groups - 1
+        sides, lower, groups = [1.0], 0.0, groups - 1
     row = campaign[:, None] * groups + np.arange(groups)  # [n, G]
     columns = np.broadcast_to(told[:, None], row.shape)
     parts = [((side * apart[:, :groups] - tolerance) * weight).ravel() for side in sides]
@@ -221,18 +227,19 @@ def _alike(problem: PlanProblem, reach: Reach) -> Floats:
 
 def _off(problem: PlanProblem, shares: GroupShares, eligible: Floats, impressions: Floats) -> Floats:
     """float64[C]: the largest distance of a delivered share from the eligible one; NaN where nothing is delivered."""
-    return np.abs(delivered_shares(problem, shares, impressions) - eligible).max(axis=1, initial=0.0)
+    apart = np.abs(delivered_shares(problem, shares, impressions) - eligible)
+    return np.asarray(apart.max(axis=1, initial=0.0))
 
 
 def _known(problem: PlanProblem, shares: GroupShares) -> np.ndarray:
     """bool[P]: pairs in segments whose groups are known."""
-    return np.isfinite(shares.share).all(axis=1)[problem.segment]
+    return np.asarray(np.isfinite(shares.share).all(axis=1))[problem.segment]
 
 
 def _mixed(campaign: np.ndarray, weight: Floats, share: Floats, campaigns: int) -> Floats:
     total = np.bincount(campaign, weight, minlength=campaigns)
     mixed = np.stack([np.bincount(campaign, weight * column, minlength=campaigns) for column in share.T], axis=1)
-    return np.divide(mixed, total[:, None], out=np.full(mixed.shape, np.nan), where=total[:, None] > 0)
+    return np.asarray(np.divide(mixed, total[:, None], out=np.full(mixed.shape, np.nan), where=total[:, None] > 0))
 
 
 def _day_rows(problem: PlanProblem) -> int:

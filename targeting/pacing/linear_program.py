@@ -18,12 +18,12 @@ from ortools.linear_solver.python.model_builder_helper import ModelBuilderHelper
 from targeting.pacing.problem import Floats
 
 Solver = Literal["glop", "pdlp"]
-# The models are scaled already; GLOP's own scaling on top made some wide-ranging problems ABNORMAL. Its usual tolerances
-# of 1e-8 and 1e-9 show in the ninth digit of small plans.
+# The models are scaled already; GLOP's own scaling on top made some wide-ranging problems ABNORMAL. Its usual
+# tolerances of 1e-8 and 1e-9 show in the ninth digit of small plans.
 TOLERANCES = "primal_feasibility_tolerance:1e-11 dual_feasibility_tolerance:1e-11 preprocessor_zero_tolerance:1e-14"
 PARAMETERS: dict[Solver, str] = {
     "glop": f"use_dual_simplex:true use_scaling:false {TOLERANCES}",
-    "pdlp": "termination_criteria { simple_optimality_criteria { eps_optimal_relative:1e-5 eps_optimal_absolute:1e-9 } }",
+    "pdlp": "termination_criteria {simple_optimality_criteria {eps_optimal_relative:1e-5 eps_optimal_absolute:1e-9}}",
 }
 
 
@@ -68,10 +68,10 @@ def ask(program: LinearProgram, solver: Solver, seconds: float) -> Answer | None
     model = ModelBuilderHelper()
     model.fill_model_from_sparse_data(
         np.zeros(len(program.worth)),  # type: ignore[arg-type]
-        program.most,
-        program.worth,
-        program.lower,
-        program.upper,
+        program.most,  # type: ignore[arg-type]
+        program.worth,  # type: ignore[arg-type]
+        program.lower,  # type: ignore[arg-type]
+        program.upper,  # type: ignore[arg-type]
         program.matrix,
     )
     model.set_maximize(True)

@@ -44,8 +44,9 @@ class PacingPolicy:
             raise ConfigError(f"pacing policy {self.name!r} is unknown; use one of {', '.join(NAMES)}")
         if not 0 <= self.least_click <= 1:
             raise ConfigError(f"least_click {self.least_click}; expected a share from 0 to 1")
-        if not (math.isfinite(self.gain) and self.gain >= 0 and math.isfinite(self.kappa) and self.kappa >= 0):
-            raise ConfigError(f"gain {self.gain}, kappa {self.kappa}; expected finite numbers from zero")
+        for name in ("gain", "kappa", "deviations"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} {getattr(self, name)}; expected a finite number from zero")
 
     @property
     def kind(self) -> int:

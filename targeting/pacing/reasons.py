@@ -99,7 +99,9 @@ def delivery_reasons(
     wanted = amounts("wanted", wanted)
     highest = np.full(campaigns, np.inf) if bid is None else np.asarray(bid, np.float64)
     if len(wanted) != campaigns or len(highest) != campaigns:
-        raise PlanError(f"wanted has {len(wanted)} and bid {len(highest)} entries; expected one per budget, {campaigns}")
+        raise PlanError(
+            f"wanted has {len(wanted)} and bid {len(highest)} entries; expected one per budget, {campaigns}"
+        )
     if np.isnan(highest).any() or (highest < 0).any():
         raise PlanError("a bid is negative or not a number; expected numbers from 0, inf for no ceiling")
     offers = no_openings() if openings is None else openings
@@ -169,11 +171,12 @@ def _reason(
     segments = np.unique(problem.segment[own])
     taken = float(shown[segments].sum() - plan.impressions[own].sum())
     visits = float(problem.supply[segments].sum())
+    out_of_reach = int(((openings.campaign == campaign) & ~affordable).sum())
     why = {
         "budget": f"its budget is {_share(spent, budget)} spent",
         "competition": f"other campaigns take {_share(taken, visits)} of the visits of its segments",
         "frequency": f"it may have no more than {cap:.0%} of the visits of a segment",
-        "bid": f"its bid of {bid:g} is too low for {int(((openings.campaign == campaign) & ~affordable).sum())} segments",
+        "bid": f"its bid of {bid:g} is too low for {out_of_reach} of the segments that would do",
         "supply": f"its segments have {visits:,.0f} visits in all",
     }[code]
     offers = [f"10 % more budget would bring up to {worth.budget:.3g} more hires"]
@@ -183,9 +186,7 @@ def _reason(
     return Reason(campaign, code, float(hires), float(wanted), worth, best, detail)
 
 
-def _code(
-    problem: PlanProblem, plan: PricedPlan, campaign: int, wanted: float, openings: Openings, cap: float
-) -> Code:
+def _code(problem: PlanProblem, plan: PricedPlan, campaign: int, wanted: float, openings: Openings, cap: float) -> Code:
     """The first limit that, taken away after those before it, lets the campaign get there."""
     own = problem.campaign == campaign
     spent = float(problem.cost[own] @ plan.impressions[own])
@@ -224,12 +225,12 @@ def _gains(problem: PlanProblem, plan: PricedPlan, openings: Openings, cap: floa
     reduced = np.maximum(openings.value - price * openings.cost - theta, 0.0)
     by_budget = np.full(len(reduced), np.inf)
     np.divide(problem.budget[openings.campaign], openings.cost, out=by_budget, where=openings.cost > 0)
-    return reduced * np.minimum(cap * problem.supply[openings.segment], by_budget)
+    return np.asarray(reduced * np.minimum(cap * problem.supply[openings.segment], by_budget))
 
 
 def _dearer(openings: Openings, campaign: int, bid: float) -> np.ndarray:
     """bool[N]: openings of the campaign that its bid does not reach, and a bid higher by MORE does."""
-    return (openings.campaign == campaign) & (openings.bid > bid) & (openings.bid <= bid * (1 + MORE))
+    return np.asarray((openings.campaign == campaign) & (openings.bid > bid) & (openings.bid <= bid * (1 + MORE)))
 
 
 def _share(part: float, whole: float) -> str:

@@ -12,7 +12,8 @@ from scipy.optimize import linprog
 
 import targeting.plan
 from market.errors import PlanError, UserError
-from targeting.plan import Plan, PlanProblem, solve
+from targeting.pacing.problem import reach_of
+from targeting.plan import Plan, PlanProblem, simplex_seconds, solve
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +62,12 @@ def by_highs(given: PlanProblem) -> float:
         shape=(campaigns + len(given.supply), len(pairs)),
     )
     answer = linprog(
-        -given.value, A_ub=matrix, b_ub=np.concatenate([given.budget, given.supply]), bounds=(0, None), method="highs"
+        -given.value,
+        A_ub=matrix,
+        b_ub=np.concatenate([given.budget, given.supply]),
+        bounds=(0, None),
+        method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     assert answer.status == 0
     return float(-answer.fun)
@@ -76,6 +82,7 @@ def check_certificate(given: PlanProblem, plan: Plan) -> None:
     shown = np.bincount(given.segment, impressions, minlength=len(given.supply))
     assert (spent <= given.budget * (1 + 1e-9)).all()
     assert (shown <= given.supply * (1 + 1e-9)).all()
+    assert plan.violation <= 1e-9
     assert plan.objective == pytest.approx(float(given.value @ impressions), rel=1e-12)
     # The bound, recomputed from the prices alone.
     assert (plan.budget_price >= 0).all()
@@ -136,6 +143,48 @@ def test_the_plan_agrees_with_highs(given: PlanProblem) -> None:
     assert plan.gap < 1e-9
     if len(given.value):
         assert plan.objective == pytest.approx(by_highs(given), rel=1e-7, abs=1e-9)
+
+
+DRAWS = {
+    "plain": lambda rng, n: rng.lognormal(0, 1, n),
+    "whole numbers, many ties and zeros": lambda rng, n: rng.integers(0, 4, n).astype(float),
+    "a few values": lambda rng, n: rng.choice([0.0, 0.5, 1.0, 1.0, 2.0], n),
+    "six orders of magnitude": lambda rng, n: 10 ** rng.uniform(-3, 3, n) * (rng.random(n) > 0.15),
+}
+
+
+def small_problem(seed: int) -> PlanProblem:
+    """Up to 7 campaigns, 9 segments and 39 pairs; every third one repeats pairs, half of those at the same cost."""
+    rng = np.random.default_rng(seed)
+    draw = list(DRAWS.values())[seed % len(DRAWS)]
+    campaigns, segments, pairs = rng.integers(1, 8), rng.integers(1, 10), rng.integers(0, 40)
+    campaign, segment = rng.integers(0, campaigns, pairs), rng.integers(0, segments, pairs)
+    value, cost = draw(rng, pairs), draw(rng, pairs)
+    if seed % 3 == 0 and (again := pairs // 3):
+        for array in (campaign, segment, value, cost) if seed % 2 else (campaign, segment, value):
+            array[-again:] = array[:again]
+    return PlanProblem(draw(rng, campaigns), draw(rng, segments), campaign, segment, value, cost)
+
+
+def check_against_highs(seed: int) -> None:
+    given = small_problem(seed)
+    plan = solve(given)
+    check_certificate(given, plan)
+    best = by_highs(given) if len(given.value) else 0.0
+    assert plan.objective == pytest.approx(best, rel=1e-9, abs=1e-15), f"seed {seed}"
+    assert plan.gap < 1e-9, f"seed {seed}"
+
+
+@pytest.mark.parametrize("first", range(0, 120, 40))
+def test_small_problems_are_solved_to_the_ninth_digit(first: int) -> None:
+    for seed in range(first, first + 40):
+        check_against_highs(seed)
+
+
+@pytest.mark.slow
+def test_a_thousand_small_problems_are_solved_to_the_ninth_digit() -> None:
+    for seed in range(1_000):
+        check_against_highs(seed)
 
 
 @settings(derandomize=True, max_examples=100, deadline=None)
@@ -365,7 +414,7 @@ def test_the_callers_arrays_stay_as_they_are() -> None:
     assert solve(given).impressions.tolist() == solve(given).impressions.tolist()
 
 
-def test_a_simplex_without_an_answer_is_replaced_by_dual_ascent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_solvers_without_an_answer_are_replaced_by_dual_ascent(monkeypatch: pytest.MonkeyPatch) -> None:
     given = random_problem(np.random.default_rng(6), campaigns=50, segments=200, pairs=2_000)
     best = solve(given)
     monkeypatch.setattr(targeting.plan, "ask", lambda *_: None)
@@ -373,7 +422,38 @@ def test_a_simplex_without_an_answer_is_replaced_by_dual_ascent(monkeypatch: pyt
     check_certificate(given, plan)
     assert plan.solver == "dual-ascent"
     assert plan.objective <= best.bound
-    assert plan.gap < 0.1
+    assert plan.gap < 0.01
+
+
+def test_a_problem_too_large_for_a_simplex_goes_to_dual_ascent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targeting.plan, "SECONDS_PER_PAIR", 1.0)
+    monkeypatch.setattr(targeting.plan, "GOOD_GAP", 0.01)
+    given = random_problem(np.random.default_rng(9), campaigns=300, segments=2_000, pairs=9_000)
+    plan, again = solve(given), solve(given)
+    check_certificate(given, plan)
+    assert plan.solver == "dual-ascent"
+    assert plan.gap < 0.01
+    assert np.array_equal(plan.impressions, again.impressions)
+
+
+def test_an_ascent_that_proves_too_little_is_followed_by_pdlp(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = random_problem(np.random.default_rng(6), campaigns=50, segments=200, pairs=2_000)
+    best = solve(given)
+    monkeypatch.setattr(targeting.plan, "SECONDS_PER_PAIR", 1.0)
+    monkeypatch.setattr(targeting.plan, "GOOD_GAP", 1e-5)
+    plan = solve(given)
+    check_certificate(given, plan)
+    assert plan.solver == "pdlp"
+    assert plan.objective == pytest.approx(best.objective, rel=1e-4)
+
+
+def test_larger_and_denser_problems_are_expected_to_take_a_simplex_longer() -> None:
+    rng = np.random.default_rng(2)
+    sizes = ((10, 20, 100), (100, 1_000, 3_000), (100, 1_000, 30_000))
+    problems = [random_problem(rng, *size) for size in sizes]
+    seconds = [simplex_seconds(one, reach_of(one)) for one in problems]
+    assert seconds == sorted(seconds)
+    assert simplex_seconds(problem([1.0], [1.0], []), reach_of(problem([1.0], [1.0], []))) == 0.0
 
 
 def test_a_thousand_campaigns_in_ten_thousand_segments_are_solved() -> None:

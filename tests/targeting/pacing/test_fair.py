@@ -1,6 +1,7 @@
 """Fair delivery on small markets: by hand, and against the linear program written out for HiGHS."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -131,7 +132,7 @@ def test_the_plan_is_fair_and_as_good_as_highs_finds_possible(seed: int, toleran
 def test_a_wider_tolerance_never_costs_more(seed: int) -> None:
     given, shares = random_market(seed)
     prices = [solve_fair(given, shares, tolerance).price for tolerance in (0.0, 0.02, 0.05, 0.1, 0.5)]
-    assert all(wide <= narrow + 1e-6 for narrow, wide in zip(prices, prices[1:], strict=False))
+    assert all(wide <= narrow + 1e-6 for narrow, wide in pairwise(prices))
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -76,7 +76,7 @@ def test_a_bid_too_low_for_the_segments_that_would_do_is_the_reason() -> None:
     assert found.code == "bid"
     assert found.worth.bid == pytest.approx(3.0)
     assert found.worth.segment == 0.0  # its present bid does not reach there
-    assert "too low for 1 segments" in found.detail
+    assert "too low for 1 of the segments" in found.detail
 
 
 def test_a_budget_too_small_for_the_target_is_named_even_while_competition_leaves_it_unspent() -> None:

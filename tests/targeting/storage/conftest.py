@@ -88,12 +88,16 @@ class Till:
         now: datetime = NOON,
         p_click: float = 1e-9,
         seeker: str | None = None,
+        journal: Journal | None = None,
     ) -> str | None:
-        """The token of one promoted item; None when the ledger refused it. By default almost nothing is reserved."""
+        """The token of one promoted item; None when the ledger refused it. By default almost nothing is reserved.
+
+        journal: another one than the till's own, as another process has.
+        """
         offer = self.offer(campaign, price, now, p_click)
         signed = sign(offer, SECRET)
         given = "j1", "promoted", 1, 1.0, (), True, "Acme", signed, campaign.campaign_id, offer
-        refused = self.journal.reserve(Served(f"sla_{offer.nonce}", seeker, (SlateItem(*given),)), now)
+        refused = (journal or self.journal).reserve(Served(f"sla_{offer.nonce}", seeker, (SlateItem(*given),)), now)
         assert refused <= {campaign.campaign_id}
         return None if refused else signed
 
