@@ -124,7 +124,8 @@ def rungs(campaigns: int, segments: int, pairs: int) -> list[dict[str, Any]]:
         else:
             day = day_program(given, reach)
             answer, seconds = cpu_seconds(lambda day=day, rung=rung: ask(day.program, rung, SECONDS))
-            assert answer is not None
+            if answer is None:
+                continue
             impressions, *prices = in_units(given, reach, day, answer.x, answer.duals)
         bound = certified(given, *prices, reach)[2]
         value = float(given.value @ repaired(given, impressions, reach))

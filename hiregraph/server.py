@@ -49,6 +49,9 @@ LOGGING: dict[str, Any] = {
 
 log = structlog.get_logger()
 
+# How long a working thread may keep the others waiting: the event loop has to refuse in time what is too much.
+SWITCH_SECONDS = 0.0005
+
 
 def run(settings: Deployment, workers: int) -> None:
     """Serve until stopped; with several workers each is a process of its own on the same database."""
@@ -89,6 +92,7 @@ def app_of_worker() -> FastAPI:
 def build_app(settings: Deployment) -> FastAPI:
     """The app on the store and the artefacts that the settings name."""
     logs_to_stderr()
+    sys.setswitchinterval(SWITCH_SECONDS)
     store = open_store(settings.db)
     config = service_config(settings)
     exploration = ExplorationBudget(config.serving.exploration_budget, config.billing.kappa)

@@ -37,7 +37,7 @@ class LimitsConfig:
     marketplace_units_per_second: float = 5_000.0
     burst_seconds: float = 10.0
     failed_keys_per_minute: int = 10
-    concurrency: int = 4
+    concurrency: int = 2  # Python runs one thread at a time: more in flight only make each other wait
     queue_seconds: float = 0.03
     body_seconds: float = 10.0
 

@@ -28,6 +28,7 @@ from targeting.plan import solve
 TABLE = "segments.parquet"
 THE_REST = "the rest"
 ROUNDING = 1e-6  # of a share: how exactly a solver keeps a row
+SAME = 1e-12  # of a share: a rounding error, not a difference
 SOLVER_SHARE = 0.5  # of the time limit, for each of the two plans
 
 
@@ -141,7 +142,7 @@ def solve_fair(
         answer = ask(day.program, "glop", time_limit_seconds * SOLVER_SHARE)
         if answer is not None:
             impressions, prices, _ = in_units(problem, reach, day, answer.x, answer.duals[: _day_rows(problem)])
-            candidates.append((impressions, "glop"))
+            candidates.insert(0, (impressions, "glop"))
             proved = day.program.bound(answer.duals) * day.unit
             if proved < bound:
                 bound, budget_price = proved, prices
@@ -172,6 +173,7 @@ def _with_fair_rows(
     told = np.flatnonzero(_known(problem, shares)[useful])  # columns
     campaign, segment = problem.campaign[useful[told]], problem.segment[useful[told]]
     apart = shares.share[segment] - eligible[campaign]  # [n, G]
+    apart[np.abs(apart) < SAME] = 0.0  # of a campaign with a single segment, which no row may forbid
     most = np.zeros(campaigns)
     np.maximum.at(most, campaign, reach.most[useful[told]])
     weight = (reach.most[useful[told]] / most[campaign])[:, None]  # rows are scaled to coefficients up to 1

@@ -10,8 +10,9 @@ import time
 
 import numpy as np
 
+from market.compiled import njit
 from targeting.pacing.certificate import product, total
-from targeting.pacing.problem import LARGEST, Floats, Ints, PlanProblem, Reach
+from targeting.pacing.problem import LARGEST, Floats, PlanProblem, Reach
 
 STEPS = 100
 LEAST_STEPS = 50  # taken even past the deadline: with fewer the bound is not worth having
@@ -58,18 +59,30 @@ def hasty_plans(problem: PlanProblem, reach: Reach, budget_price: Floats) -> lis
         reduced = value - product(budget_price[problem.campaign[useful]], cost)
         density = np.divide(value, cost, out=np.full(len(value), np.inf), where=cost > 0)
     orders = (useful[np.argsort(-merit, kind="stable")] for merit in (reduced, density))
-    return [_fill(problem, order) for order in orders]
+    plans = []
+    for order in orders:
+        plan = np.zeros(len(reach.most))
+        _fill(
+            order, problem.campaign, problem.segment, problem.cost, problem.budget.copy(), problem.supply.copy(), plan
+        )
+        plans.append(plan)
+    return plans
 
 
-def _fill(problem: PlanProblem, order: Ints) -> Floats:
+@njit()
+def _fill(
+    order: np.ndarray,
+    campaign: np.ndarray,
+    segment: np.ndarray,
+    cost: np.ndarray,
+    money: np.ndarray,
+    visits: np.ndarray,
+    impressions: np.ndarray,
+) -> None:
     """Impressions handed out pair by pair, each as many as its budget and its segment still have."""
-    money, visits = problem.budget.tolist(), problem.supply.tolist()
-    campaign, segment, cost = problem.campaign.tolist(), problem.segment.tolist(), problem.cost.tolist()
-    impressions = np.zeros(len(cost))
-    for pair in order.tolist():
+    for pair in order:
         c, s, price = campaign[pair], segment[pair], cost[pair]
         given = min(visits[s], money[c] / price) if price > 0 else visits[s]
         impressions[pair] = given
         visits[s] -= given
         money[c] = max(0.0, money[c] - given * price)
-    return impressions

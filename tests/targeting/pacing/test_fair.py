@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 from scipy.optimize import linprog
 
+from graph.fairness.impact import Partition, segment_rows
+from graph.fairness.privacy import PrivacyFloor
 from market.errors import DataError, PlanError
 from targeting.pacing.fair import (
     ROUNDING,
@@ -77,6 +79,20 @@ def test_a_pair_without_value_is_shown_where_it_balances_the_groups() -> None:
     given = problem([20.0], [10.0, 10.0], [(0, 0, 0.3, 1.0), (0, 1, 0.0, 1.0)])
     plan = solve_fair(given, APART, 0.0)
     assert plan.impressions == pytest.approx([10.0, 10.0], rel=1e-5)
+
+
+def test_a_campaign_with_a_single_segment_is_fair_whatever_the_rounding() -> None:
+    # .1 * 3 / 3 is not .1: a rule without tolerance must not take that for a difference.
+    given = problem([9.0], [3.0, 3.0], [(0, 0, 0.3, 1.0), (0, 0, 0.2, 1.0)])
+    plan = solve_fair(given, women_and_men(0.1, 0.9), 0.0)
+    assert plan.price == 0.0
+    assert plan.solver == "glop"
+
+
+@pytest.mark.parametrize("seed", [156, 334, 375])
+def test_markets_that_rounding_once_kept_from_being_shown(seed: int) -> None:
+    given, shares = random_market(seed)
+    assert solve_fair(given, shares, 0.0).objective == pytest.approx(by_highs(given, shares, 0.0), rel=1e-4)
 
 
 def by_highs(given: PlanProblem, shares: GroupShares, tolerance: float) -> float:
@@ -161,6 +177,20 @@ def test_a_segment_the_audit_may_not_tell_of_is_unknown() -> None:
     table = audit_rows(("nurse", "f", 0.9), ("nurse", "m", 0.1), ("clerk", "f", None), ("clerk", "m", None))
     shares = read_group_shares(table, "sex", ["miner", "nurse", "clerk"])
     assert np.isnan(shares.share[[0, 2]]).all()
+
+
+def test_what_the_audit_writes_is_what_is_read() -> None:
+    # 40 women and 40 men; nurses: 30 women, 10 men; miners: 8 women, 32 men; one woman alone is a diver.
+    group = np.repeat([0, 1], 40)
+    member = np.zeros((3, 80), bool)
+    member[0, :30] = member[0, 40:50] = member[1, 20:28] = member[1, 40:72] = member[2, 0] = True
+    sexes = Partition("sex", ("f", "m"), group)
+    count = np.stack([sexes.count(np.flatnonzero(row)) for row in member])
+    rows = segment_rows(sexes, "reached", member, count, ("nurse", "miner", "diver"), PrivacyFloor(5))
+    shares = read_group_shares(pa.Table.from_pylist(rows), "sex", ["diver", "nurse"])
+    assert shares.groups == ("f", "m")
+    assert shares.share[1].tolist() == [0.75, 0.25]
+    assert shares.share[0].tolist() == [9 / 41, 32 / 41]  # pooled with the miners
 
 
 def test_a_table_that_is_none_is_refused() -> None:
