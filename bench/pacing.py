@@ -39,7 +39,7 @@ MEASURES = ("value", "utilization", "spent_95", "deviation", "unbilled")
 
 def judged(market: PacingMarket, bound: Bound, day: Day) -> dict[str, float]:
     """value: billed, over the bound. utilization, spent_95 (share of campaigns with 95 % spent), deviation (weighted
-    mean of the largest distance from the plan share): of the campaigns whose budget binds. unbilled: over all budgets."""
+    mean of the largest distance from the plan share): of campaigns whose budget binds. unbilled: over all budgets."""
     posted, binding = day.posted.sum(1), bound.binding
     budget = market.budget[binding]
     spent = np.cumsum(day.posted[binding, :MINUTES], 1) / budget[:, None]
@@ -77,10 +77,8 @@ def run(data: Path | None, seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> list[list[str]]:
-    table = [
-        ["policy", "value / bound", "worst scenario", "utilization", "campaigns 95 % spent", "deviation"]
-        + ["unbilled, 10 min", "60 min", "overspent micros"]
-    ]
+    head = "policy", "value / bound", "worst scenario", "utilization", "95 % spent", "deviation"
+    table = [[*head, "unbilled, 10 min", "60 min", "overspent micros"]]
     for policy in result["runs"][0]["policies"]:
         rows = [(run, run["policies"][policy]) for run in result["runs"]]
         value = np.array([row["value"] for _, row in rows])
