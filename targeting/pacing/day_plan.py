@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from targeting.pacing.acceptance import refusal
 from targeting.plan import Plan, PlanProblem, solve
 
 EXPECTED_PRICE_SHARE = 0.7  # expected price of a click as a share of the ceiling; the auction decides the real one
@@ -19,13 +20,17 @@ EXPECTED_PRICE_SHARE = 0.7  # expected price of a click as a share of the ceilin
 
 @dataclass(frozen=True)
 class PacingPlan:
-    """price float64[C] per micro, planned_micros float64[C]; the certified plan, segment and campaign of its pairs."""
+    """price float64[C] per micro, planned_micros float64[C]; the certified plan, segment and campaign of its pairs.
+
+    refused: why the plan's prices were not taken (None: they were); price is then the last good one.
+    """
 
     price: np.ndarray
     planned_micros: np.ndarray
     plan: Plan
     segment: np.ndarray
     campaign: np.ndarray
+    refused: str | None = None
 
 
 def plan_budgets(
@@ -39,8 +44,10 @@ def plan_budgets(
     max_bid_micros: np.ndarray,
     budget_micros: np.ndarray,
     time_limit_seconds: float = 60.0,
+    last_good: np.ndarray | None = None,
 ) -> PacingPlan:
-    """Plan budgets over the eligible pairs (CSR by seeker).
+    """Plan budgets over the eligible pairs (CSR by seeker). A plan that is not `acceptable` leaves the prices last_good
+    float64[C], or the median of value per micro where there are none yet.
 
     seeker_segment int[S]; supply float64[segments] promoted impressions, counted as seen; budgets of the same period.
     A segment offers a campaign all of its impressions, even where only some of its seekers may be reached: prices of
@@ -60,7 +67,12 @@ def plan_budgets(
         time_limit_seconds,
     )
     planned = np.bincount(of_campaign, plan.impressions * cost, minlength=campaigns)
-    return PacingPlan(plan.budget_price, planned, plan, segment, of_campaign)
+    refused = refusal(plan)
+    price = plan.budget_price
+    if refused is not None:
+        cold = cold_prices(campaign[eligible], value_per_click[eligible], max_bid_micros)
+        price = np.full(campaigns, cold) if last_good is None else last_good
+    return PacingPlan(price, planned, plan, segment, of_campaign, refused)
 
 
 def cold_prices(campaign: np.ndarray, value_per_click: np.ndarray, max_bid_micros: np.ndarray) -> float:

@@ -103,3 +103,37 @@ def test_a_descent_without_plan_begins_at_the_median_value_of_a_micro():
     # .1, .3 and .2 per million
     assert cold_prices(campaign, value, ceiling) == pytest.approx(0.2e-6)
     assert cold_prices(campaign[:0], value[:0], ceiling) == 0.0
+
+
+def market_without_time(seed, last_good=None):
+    rng = np.random.default_rng(seed)
+    campaigns, seekers, each = 30, 300, 12
+    campaign = np.concatenate([rng.choice(campaigns, each, replace=False) for _ in range(seekers)])
+    return plan_budgets(
+        np.arange(seekers),
+        rng.lognormal(3, 1, seekers),
+        np.arange(0, seekers * each + 1, each),
+        campaign,
+        np.ones(len(campaign), bool),
+        rng.uniform(0.01, 0.2, len(campaign)).astype(np.float32),
+        rng.lognormal(0, 1, len(campaign)).astype(np.float32),
+        np.full(campaigns, 1_000_000, np.int64),
+        rng.integers(10**6, 10**8, campaigns),
+        time_limit_seconds=0.0,
+        last_good=last_good,
+    )
+
+
+def test_a_plan_with_a_gap_above_one_percent_leaves_the_last_good_prices():
+    last_good, refused = np.full(30, 1e-7), 0
+    for seed in range(20):
+        found = market_without_time(seed, last_good)
+        if found.refused is None:
+            assert found.plan.gap <= 0.01
+            assert found.price is found.plan.budget_price
+        else:
+            refused += 1
+            assert "accepted" in found.refused
+            assert found.price is last_good
+            assert (market_without_time(seed).price > 0).all()  # nothing good yet: the median
+    assert refused
