@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Table,
+    Tuple,
     Update,
     and_,
     bindparam,
@@ -87,10 +88,9 @@ class Balances:
         self._totals = _locked(session, {campaign_id for campaign_id, _ in places}, wait=True)
         self._totals |= _locked(session, {campaign_id for campaign_id, _ in spare} - self._totals.keys(), wait=False)
         places = {place for place in (*places, *spare) if place[0] in self._totals}
-        days = select(_DAYS).where(tuple_(_DAYS.c.campaign_id, _DAYS.c.day).in_(sorted(places)))
+        days = session.connection().execute(_DAYS_OF, {"places": sorted(places)})
         self._days = {
-            (campaign_id, day): _Account(cap, posted, reserved)
-            for campaign_id, day, cap, posted, reserved in session.execute(days)
+            (campaign_id, day): _Account(cap, posted, reserved) for campaign_id, day, cap, posted, reserved in days
         }
         self._new = {each for each in places if each[0] in self._totals} - self._days.keys()
         self._days |= _unopened(session, self._new)
@@ -151,8 +151,7 @@ class Balances:
 def _locked(session: Session, campaign_ids: Collection[str], wait: bool) -> dict[str, _Account]:
     if not campaign_ids:
         return {}
-    totals = select(_TOTALS).where(_TOTALS.c.campaign_id.in_(sorted(campaign_ids))).order_by(_TOTALS.c.campaign_id)
-    found = session.execute(totals.with_for_update(skip_locked=not wait))
+    found = session.connection().execute(_LOCK if wait else _LOCK_SPARE, {"campaigns": sorted(campaign_ids)})
     return {campaign_id: _Account(cap, posted, reserved) for campaign_id, cap, posted, reserved in found}
 
 
@@ -165,6 +164,12 @@ def _move(table: Table, *here: ColumnElement[bool]) -> Update:
     return update(table).where(*here, fits).values(posted_micros=posted, reserved_micros=reserved)
 
 
+# Put together once: every slate and every batch of clicks asks these.
+_OF_CAMPAIGNS = select(_TOTALS).where(_TOTALS.c.campaign_id.in_(bindparam("campaigns", expanding=True)))
+_LOCK = _OF_CAMPAIGNS.order_by(_TOTALS.c.campaign_id).with_for_update()
+_LOCK_SPARE = _OF_CAMPAIGNS.order_by(_TOTALS.c.campaign_id).with_for_update(skip_locked=True)
+_PLACE: Tuple = tuple_(_DAYS.c.campaign_id, _DAYS.c.day)
+_DAYS_OF = select(_DAYS).where(_PLACE.in_(bindparam("places", expanding=True)))
 _NOTHING = {"posted_micros": 0, "reserved_micros": 0}
 _MOVE_TOTAL = _move(_TOTALS, _TOTALS.c.campaign_id == bindparam("at_campaign"))
 _MOVE_DAY = _move(_DAYS, _DAYS.c.campaign_id == bindparam("at_campaign"), _DAYS.c.day == bindparam("at_day"))

@@ -44,6 +44,7 @@ from targeting.storage.together import Together
 from targeting.storage.tombstones import Tombstones
 from targeting.tokens import Token, token_id
 
+SWEEP = timedelta(seconds=1)
 _SWEPT = 1_000  # reserves released in one transaction
 _RESERVES, _POSTINGS = cast(Table, ReserveRow.__table__), cast(Table, PostingRow.__table__)
 _SLATES = cast(Table, SlateRow.__table__)
@@ -138,6 +139,7 @@ class Journal:
     ) -> None:
         """tombstones: whoever was erased is served as somebody unknown."""
         self._database, self.config, self._tombstones = database, config, tombstones
+        self._swept = datetime.min.replace(tzinfo=UTC)
         self._together = Together[tuple[Served, datetime], frozenset[str]](self._reserve_all)
 
     def reserve(self, served: Served, now: datetime) -> frozenset[str]:
@@ -195,12 +197,11 @@ class Journal:
         now = max(served_at for _, served_at in slates)
         offers = [offer for served, _ in slates for offer in served.promoted]
         places = {(token.campaign_id, token.day) for _, token in offers}
-        due = _due_places(session, now)
+        due = _due_places(session, now) if self._sweeps(now) else {}
         balances = Balances(session, places, spare=set(due.values()))
         _release(session, balances, due)
         stopped = {campaign_id for campaign_id, _ in places} - _serving(session, places, now)
-        tokens = select(_RESERVES.c.token_id).where(_RESERVES.c.token_id.in_({key for key, _ in offers}))
-        known = set(session.execute(tokens).scalars())
+        known = set(session.connection().execute(_TOKENS, {"tokens": [key for key, _ in offers]}).scalars())
         erased = self._erased(session, {served.seeker_id for served, _ in slates if served.seeker_id is not None})
         answers, logged, rows = [], [], []
         for served, served_at in slates:
@@ -220,6 +221,13 @@ class Journal:
         if rows:
             session.connection().execute(insert(_RESERVES), rows)
         return answers
+
+    def _sweeps(self, now: datetime) -> bool:
+        """Once a second is often enough to look for what is due; whoever serves looks, if nobody else did."""
+        if timedelta(0) <= now - self._swept < SWEEP:
+            return False
+        self._swept = now
+        return True
 
     def _fitting(
         self, served: Served, balances: Balances, stopped: set[str], known: set[str]
@@ -343,18 +351,25 @@ _CLICKED = (
 )
 
 
+_TOKENS = select(_RESERVES.c.token_id).where(_RESERVES.c.token_id.in_(bindparam("tokens", expanding=True)))
+_RUN = CampaignRow.campaign_id, CampaignRow.status, CampaignRow.starts_at, CampaignRow.ends_at
+_RUNNING = (
+    select(*_RUN, JobRow.deleted, JobRow.expires_at)
+    .join(JobRow, JobRow.job_id == CampaignRow.job_id)
+    .where(CampaignRow.campaign_id.in_(bindparam("campaigns", expanding=True)))
+)
+
+
 def _due(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return _RESERVES.c.state == "open", _RESERVES.c.release_at <= now
 
 
 def _serving(session: Session, places: set[tuple[str, str]], now: datetime) -> set[str]:
     """The campaigns of `places` that may be shown now, by the rule that delivery is explained with."""
-    wanted = CampaignRow.campaign_id.in_({campaign_id for campaign_id, _ in places})
-    run = CampaignRow.campaign_id, CampaignRow.status, CampaignRow.starts_at, CampaignRow.ends_at
-    query = select(*run, JobRow.deleted, JobRow.expires_at).join(JobRow, JobRow.job_id == CampaignRow.job_id)
+    rows = session.connection().execute(_RUNNING, {"campaigns": sorted({campaign_id for campaign_id, _ in places})})
     return {
         campaign_id
-        for campaign_id, status, starts_at, ends_at, deleted, expires_at in session.execute(query.where(wanted))
+        for campaign_id, status, starts_at, ends_at, deleted, expires_at in rows
         if status_at(cast(Status, status), starts_at, ends_at, now) == "active"
         and not deleted
         and not over(expires_at, now)

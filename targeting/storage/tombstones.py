@@ -11,13 +11,15 @@ import hmac
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.orm import Session
 
 from targeting.storage.seeker_tables import ErasedRow
 
 _PURPOSE = b"hiregraph erased seekers"
 _CHUNK = 500
+
+_AMONG = select(ErasedRow.digest).where(ErasedRow.digest.in_(bindparam("digests", expanding=True)))
 
 
 class Tombstones:
@@ -40,8 +42,8 @@ class Tombstones:
         digests = sorted(by_digest)
         found: set[str] = set()
         for start in range(0, len(digests), _CHUNK):
-            query = select(ErasedRow.digest).where(ErasedRow.digest.in_(digests[start : start + _CHUNK]))
-            found.update(by_digest[digest] for digest in session.scalars(query))
+            there = session.connection().execute(_AMONG, {"digests": digests[start : start + _CHUNK]})
+            found.update(by_digest[digest] for digest in there.scalars())
         return frozenset(found)
 
     def put(self, session: Session, seeker_id: str, now: datetime) -> bool:
