@@ -16,8 +16,11 @@ from market.clock import FixedClock
 from market.errors import ArtefactError
 from targeting.engine import Engine
 from targeting.http.api import create_app
+from targeting.http.config import ServiceConfig
+from targeting.http.limits import LimitsConfig
 from targeting.http.live import Artefacts
 from targeting.storage.database import Database
+from targeting.storage.journal import BillingConfig
 from targeting.storage.store import Store
 from targeting.tokens import verify
 from tests.targeting.http.small_service import JOBS, NOW, SECRET, SmallEngine, World
@@ -54,7 +57,9 @@ def world(tmp_path: Path, blank: tuple[Path, dict[str, str]], shelf: Shelf) -> I
     engine, clock, store = SmallEngine(), FixedClock(NOW), Store(Database(f"sqlite:///{path}"))
     engine.model, engine.price_micros = "one", 1_000
     artefacts = Artefacts(shelf.version, shelf.load, "one")
-    app = create_app(store, engine, clock, secret=SECRET, artefacts=artefacts)
+    # Nobody queues here (clients in several threads have no event loop in common), and the ledger is waited for.
+    patient = ServiceConfig(limits=LimitsConfig(concurrency=8), billing=BillingConfig(serving_wait_seconds=60))
+    app = create_app(store, engine, clock, patient, secret=SECRET, artefacts=artefacts)
     with TestClient(app, raise_server_exceptions=False) as client:
         world = World(client, engine, clock, store, blank[1])
         assert world.call("platform", "POST", "/v1/jobs:batch", json={"jobs": JOBS}).status_code == 200
@@ -91,18 +96,26 @@ def test_no_request_is_dropped_while_artefacts_are_switched(world: World, shelf:
                 seen.extend(models(answer.json()["items"]))
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
+
+    def more(count: int) -> None:
+        before = len(seen)
+        for _ in range(1_500):
+            if len(seen) >= before + count:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"no {count} slates more")
+
     for thread in threads:
         thread.start()
-    shelf.word = "two"
-    state = reloaded(world)
-    before = len(seen)
-    for _ in range(100):
-        if len(seen) > before + 6:
-            break
-        time.sleep(0.02)
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        more(3)
+        shelf.word = "two"
+        state = reloaded(world)
+        more(6)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
     assert state == {"version": "two", "loading": False}
     assert set(statuses) == {200}
     assert set(seen) == {"one", "two"}
