@@ -1,4 +1,4 @@
-"""One day of one market under one pacing policy, and the most that any policy could have made of that day.
+"""One day of one market under one pacing policy.
 
 The loop owns visits and clicks. Scores, prices, reserves and charges are the product's own functions
 (`targeting.pacing`, `targeting.ledger`): an impression reserves kappa times its expected charge until its outcome is
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.compiled import njit
+from sim.pacing_bound import median_value
 from sim.pacing_market import HOURS, MINUTES, PacingMarket, Visits
 from targeting.ledger import free_micros, postable, reservation
-from targeting.pacing.lookahead import LookaheadConfig, look, steered, supply_ratio
+from targeting.pacing.lookahead import LookaheadConfig, due_until, look, steered, supply_ratio
 from targeting.pacing.policies import PacingPolicy, advance, first_price, score
 
 FLOOR_SHARE = 1e-3  # of the median value per micro
@@ -32,40 +33,17 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Day:
-    """posted int64[C, 1441] micros by minute (the last column: reported after midnight); unbilled int64[C] micros.
+    """posted int64[C, 1441] micros by the minute a click was reported (the last column: after midnight), served
+    int64[C, 1440] the same micros by the minute of the impression; unbilled int64[C] micros.
 
     billed_value: expected value of what was shown, less that of clicks as far as they were not billed.
     """
 
     posted: np.ndarray
+    served: np.ndarray
     unbilled: np.ndarray
     impressions: int
     billed_value: float
-
-
-@dataclass(frozen=True)
-class Bound:
-    """No policy can bill more expected value: `value`, proved by `price` float64[C]; binding bool[C]: the campaigns
-    whose budget the bound spends, and prices above a thousandth of the median."""
-
-    value: float
-    price: np.ndarray
-    binding: np.ndarray
-
-
-def plan_prices(market: PacingMarket, visits: Visits, steps: int = 300, every: int = 20) -> np.ndarray:
-    """float64[C]: prices that spend the budgets on a forecast day, by descent on each `every`-th visit of it."""
-    return _descend(market, visits, _median_value(market), steps, every, 0.6)[1]
-
-
-def hindsight(market: PacingMarket, visits: Visits, steps: int = 400, every: int = 20, polish: int = 25) -> Bound:
-    """The bound by weak duality, event by event: sum over visits of max(0, z - price cost) + price budget."""
-    near = _descend(market, visits, _median_value(market), steps, every, 1.0)[1]
-    value, price = _descend(market, visits, near, polish, 1, 0.3)
-    spend = np.zeros(len(market.budget))
-    _look(market, visits, slice(None), np.ones(len(market.rate)), price, spend)
-    binding = (spend > 0.97 * market.budget) & (price > 1e-3 * np.median(price))
-    return Bound(value, price, binding)
 
 
 def run_day(
@@ -78,7 +56,7 @@ def run_day(
     seed: int = 0,
 ) -> Day:
     """Play the day. The policy knows the forecast and what has happened so far, never the visits to come."""
-    median = float(_median_value(market)[0])
+    median = float(median_value(market)[0])
     before = forecast.price if policy.planned else np.full(len(market.budget), median)
     floor = FLOOR_SHARE * median
     price = np.array([first_price(policy.kind, each) for each in np.maximum(before, floor)])
@@ -118,8 +96,8 @@ def run_day(
             draws,
             *state.arrays,
         )
-    _settle_until(MINUTES + delay_minutes, MINUTES, market.price, market.budget, *state.ledger)
-    return Day(state.posted, state.unbilled, int(state.queued[1]), float(state.value[0]))
+    _settle_until(MINUTES + delay_minutes, MINUTES, delay_minutes, market.price, market.budget, *state.ledger)
+    return Day(state.posted, state.served, state.unbilled, int(state.queued[1]), float(state.value[0]))
 
 
 @dataclass(frozen=True)
@@ -132,6 +110,7 @@ class _State:
     integral: np.ndarray
     error: np.ndarray
     posted: np.ndarray
+    served: np.ndarray
     billed: np.ndarray
     unbilled: np.ndarray
     reserved: np.ndarray
@@ -153,6 +132,7 @@ class _State:
             price.copy(),
             *floats,
             np.zeros((campaigns, MINUTES + 1), np.int64),
+            np.zeros((campaigns, MINUTES), np.int64),
             *money,
             np.zeros(campaigns),
             np.zeros(1),
@@ -168,6 +148,7 @@ class _State:
     def ledger(self) -> tuple[np.ndarray, ...]:
         return (
             self.posted,
+            self.served,
             self.billed,
             self.unbilled,
             self.reserved,
@@ -195,57 +176,45 @@ def _steer(
     state: _State,
     floor: float,
 ) -> None:
-    """One step of the prices on a sample of the logged visits after this minute, as many as today's traffic says."""
-    begin = int(np.searchsorted(logged.minute, minute))
-    every = max(1, (len(logged) - begin) // ahead.visits)
-    chosen = slice(begin + (minute // ahead.minutes) % every, None, every)
-    if len(logged.segment[chosen]) < len(ratio):
-        return  # the day is over but for a few visits
-    spend = np.zeros(len(market.budget))
-    _look(market, logged, chosen, ratio * every, state.price, spend)
-    left = market.budget - state.billed - state.pending
-    for c in range(len(spend)):
-        state.price[c] = steered(state.price[c], spend[c], left[c], ahead.step, floor)
-
-
-def _look(
-    market: PacingMarket, visits: Visits, chosen: slice, weight: np.ndarray, price: np.ndarray, spend: np.ndarray
-) -> float:
-    key = np.arange(len(visits), dtype=np.int64)[chosen]
-    hour = visits.minute[chosen] // (MINUTES // HOURS)
-    pairs = market.start, market.campaign, market.value, market.cost
-    return float(look(*pairs, visits.segment[chosen], hour, key, visits.noise, weight, price, spend))
-
-
-def _descend(
-    market: PacingMarket, visits: Visits, price: np.ndarray, steps: int, every: int, size: float
-) -> tuple[float, np.ndarray]:
-    """(lowest dual value, its prices) of `steps` multiplicative steps, the k-th of size / sqrt(k)."""
-    best, best_price = np.inf, price
-    weight = np.full(len(market.rate), float(every))
-    for step in range(steps):
-        spend = np.zeros(len(market.budget))
-        dual = _look(market, visits, slice(None, None, every), weight, price, spend) + float(price @ market.budget)
-        if dual < best:
-            best, best_price = dual, price
-        price = np.maximum(price, 1e-16) * np.exp(
-            np.clip(size / np.sqrt(step + 1) * (spend / market.budget - 1), -1, 1)
+    """One step of the prices on samples of the logged visits after this minute, as many as today's traffic says."""
+    left = np.maximum(1.0, market.budget - state.billed - state.pending)
+    near = min(MINUTES, minute + ahead.near_minutes)
+    move = np.zeros(len(left))
+    for until, step in ((MINUTES, ahead.step), (near, ahead.near_step)):
+        begin, end = np.searchsorted(logged.minute, (minute, until)).tolist()
+        every = max(1, (end - begin) // ahead.visits)
+        chosen = slice(begin + (minute // ahead.minutes) % every, end, every)
+        segment = logged.segment[chosen]
+        if len(segment) < len(ratio):
+            return  # the day is over but for a few visits
+        spend = np.zeros((len(left), HOURS))
+        look(
+            market.start,
+            market.campaign,
+            market.value,
+            market.cost,
+            segment,
+            logged.minute[chosen] // (MINUTES // HOURS),
+            np.arange(len(logged))[chosen],
+            logged.noise,
+            ratio[segment] * every,
+            np.repeat(state.price[:, None], HOURS, 1),
+            spend,
         )
-    return best, best_price
-
-
-def _median_value(market: PacingMarket) -> np.ndarray:
-    """float64[C]: where a descent without a plan begins, the median of value per micro."""
-    return np.full(len(market.budget), float(np.median(market.value.mean(1) / market.cost)))
+        due = due_until(left, market.budget, market.share[:, until])
+        move += step * (spend.sum(1) / due - 1.0)
+    state.price[:] = steered(state.price, move, floor)
 
 
 @njit()
 def _settle_until(
     now: int,
     minute: int,
+    delay: int,
     price: np.ndarray,
     budget: np.ndarray,
     posted: np.ndarray,
+    served: np.ndarray,
     billed: np.ndarray,
     unbilled: np.ndarray,
     reserved: np.ndarray,
@@ -271,6 +240,7 @@ def _settle_until(
             amount = postable(price[c], budget[c], budget[c], billed[c], billed[c])
             billed[c] += amount
             posted[c, minute] += amount
+            served[c, due[i] - delay] += amount
             unbilled[c] += price[c] - amount
             value[0] -= worth[i] * (1.0 - amount / price[c])
         queued[0] += 1
@@ -307,6 +277,7 @@ def _play(
     integral: np.ndarray,
     error: np.ndarray,
     posted: np.ndarray,
+    served: np.ndarray,
     billed: np.ndarray,
     unbilled: np.ndarray,
     reserved: np.ndarray,
@@ -324,9 +295,11 @@ def _play(
         _settle_until(
             minute,
             minute,
+            delay,
             price_of,
             budget,
             posted,
+            served,
             billed,
             unbilled,
             reserved,

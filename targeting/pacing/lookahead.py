@@ -1,13 +1,15 @@
 """Prices that look ahead: what the rest of the day would cost at the present prices, from a sample of its visits.
 
-    winner of a visit     the pair with the highest value - price * cost, if that is above zero
-    spend_c(price)        sum over the visits still to come of weight * cost of the pairs of c that win
-    price_c <- price_c * exp(clip(step * (spend_c / left_c - 1), -1/2, 1/2))
+    winner of a visit       the pair with the highest value - price * cost, if that is above zero
+    spend_c(price, t)       sum over the visits from now to t of weight * cost of the pairs of c that win
+    due_c(t)                left_c - (1 - planned share up to t) * budget_c, at least a twentieth of left_c
+    price_c <- price_c * exp(clip(step * (spend_c(day) / left_c - 1) + near_step * (spend_c(near) / due_c(near) - 1)))
 
-left is the budget that is neither billed nor pending. Each step follows the gradient of the dual of the rest of the
-day, so it answers to everything that is known: what was really billed, how much traffic really came. A descent on
-realised spend (`targeting.pacing.descent`) has to wait for clicks to tell it the same. The dual's value at any prices
-is a bound on what is left to win:
+left is the budget that is neither billed nor pending; near ends some hours from now, and its term pulls spend that has
+run ahead of its share of the day, or fallen behind it, back to that share. The first term is the gradient of the dual
+of the rest of the day, so it answers to everything that is known: what was really billed, how much traffic really came.
+A descent on realised spend (`targeting.pacing.descent`) has to wait for clicks to tell it the same. The dual's value at
+any prices is a bound on what is left to win:
 
     bound(price) = sum over visits of weight * max(0, best value - price * cost) + sum over campaigns of price * left
 """
@@ -22,22 +24,30 @@ from market.compiled import njit
 from market.errors import ConfigError
 
 LARGEST_STEP = 0.5
+LEAST_DUE = 0.05  # of what is left: a campaign ahead of its plan slows down, it does not stop
 
 
 @dataclass(frozen=True)
 class LookaheadConfig:
-    """Every `minutes` one step on at most `visits` sampled visits; `shrinkage` in visits of one segment."""
+    """Every `minutes` one step on at most `visits` sampled visits; `shrinkage` in visits of one segment. A larger
+    near_step keeps spend nearer to its planned share, and costs value."""
 
     minutes: int = 5
     step: float = 0.06
     visits: int = 40_000
     shrinkage: float = 50.0
+    near_minutes: int = 240
+    near_step: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.minutes < 1 or self.visits < 1:
-            raise ConfigError(f"minutes {self.minutes}, visits {self.visits}; both are at least one")
-        if not (self.step > 0 and self.shrinkage >= 0):
-            raise ConfigError(f"step {self.step}, shrinkage {self.shrinkage}; a step above zero, a shrinkage from zero")
+        for name in ("minutes", "visits", "near_minutes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not (self.step > 0 and self.near_step >= 0 and self.shrinkage >= 0):
+            raise ConfigError(
+                f"step {self.step}, near_step {self.near_step}, shrinkage {self.shrinkage}; "
+                "expected a step above zero, the others from zero"
+            )
 
 
 def supply_ratio(seen: np.ndarray, expected: np.ndarray, shrinkage: float) -> np.ndarray:
@@ -52,11 +62,16 @@ def supply_ratio(seen: np.ndarray, expected: np.ndarray, shrinkage: float) -> np
     return ratio
 
 
-@njit()
-def steered(price: float, spend: float, left: float, step: float, floor: float) -> float:
-    """One step of one price; `left` in the unit of spend, at least something tiny."""
-    move = step * (spend / max(left, 1e-9) - 1.0)
-    return float(max(floor, price * np.exp(min(LARGEST_STEP, max(-LARGEST_STEP, move)))))
+def due_until(left: np.ndarray, budget: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """float64[C]: what is to be spent until the planned share of the day is `share` float64[C], to be on it then."""
+    due: np.ndarray = np.clip(left - budget * (1.0 - share), LEAST_DUE * left, left)
+    return due
+
+
+def steered(price: np.ndarray, move: np.ndarray, floor: float) -> np.ndarray:
+    """float64[C]: prices after one step; move float64[C] in logarithms, cut at LARGEST_STEP either way."""
+    moved: np.ndarray = np.maximum(floor, price * np.exp(np.clip(move, -LARGEST_STEP, LARGEST_STEP)))
+    return moved
 
 
 @njit()
@@ -73,11 +88,12 @@ def look(
     price: np.ndarray,
     spend: np.ndarray,
 ) -> float:
-    """The value that visits add to the dual bound at these prices; adds what they would cost to `spend` float64[C].
+    """The value that visits add to the dual bound at these prices; adds what they would cost to `spend` float64[C, H].
 
     Pairs in CSR form by segment: start int64[S+1], campaign int32[P], value float64[P, H] by hour, cost float64[P].
     Visits: segment, hour int32[n]; key int64[n] numbers a visit for its noise: a factor noise[(31 key + 7919 pair)
-    mod size] on each value, none when noise is empty. weight float64[S]: how many visits one of the segment stands for.
+    mod size] on each value, none when noise is empty. weight float64[n]: how many visits each stands for. price
+    float64[C, H].
     """
     total, mask = 0.0, len(noise) - 1
     for v in range(len(segment)):
@@ -87,10 +103,10 @@ def look(
             worth = value[pair, h]
             if mask >= 0:
                 worth *= noise[(key[v] * 31 + pair * 7919) & mask]
-            left = worth - price[campaign[pair]] * cost[pair]
+            left = worth - price[campaign[pair], h] * cost[pair]
             if left > best:
                 best, won = left, pair
         if won >= 0:
-            total += weight[s] * best
-            spend[campaign[won]] += weight[s] * cost[won]
+            total += weight[v] * best
+            spend[campaign[won], h] += weight[v] * cost[won]
     return total

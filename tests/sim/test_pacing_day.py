@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from market.errors import ConfigError
-from sim.pacing_day import Forecast, hindsight, plan_prices, run_day
+from sim.pacing_bound import banded_bound, hindsight, plan_prices
+from sim.pacing_day import Forecast, run_day
 from sim.pacing_market import MINUTES, SCENARIOS, PacingMarket, Visits, draw_market, draw_visits
 from targeting.pacing.lookahead import LookaheadConfig
 from targeting.pacing.policies import NAMES, PacingPolicy
@@ -44,7 +45,7 @@ def flat_market(budget_clicks: int = 500) -> tuple[PacingMarket, Visits]:
 def drawn() -> tuple[PacingMarket, Visits, Forecast]:
     market = draw_market(7, 1.0, campaigns=60, segments=40, visits=60_000)
     logged = draw_visits(market, 8)
-    return market, draw_visits(market, 9, SCENARIOS[1]), Forecast(plan_prices(market, logged, 60, 4), logged)
+    return market, draw_visits(market, 9, SCENARIOS[1]), Forecast(plan_prices(market, logged.noise), logged)
 
 
 def test_the_plan_shares_of_every_campaign_go_from_zero_to_one(drawn: tuple[PacingMarket, Visits, Forecast]) -> None:
@@ -64,6 +65,7 @@ def test_nothing_is_overspent_and_every_click_is_billed_or_counted_as_unbilled(
         posted = day.posted.sum(1)
         assert (posted <= market.budget).all()
         assert (day.posted >= 0).all()
+        assert (day.served.sum(1) == posted).all()
         clicks = (posted + day.unbilled) / market.price
         assert clicks == pytest.approx(np.round(clicks), abs=1e-9)  # whole clicks, whatever was billed of them
 
@@ -79,7 +81,7 @@ def test_the_same_day_gives_the_same_bits(name: str, drawn: tuple[PacingMarket, 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_policy_spends_the_budget_of_a_flat_market(name: str) -> None:
     market, visits = flat_market()
-    forecast = Forecast(plan_prices(market, visits, 200, 1), visits)
+    forecast = Forecast(plan_prices(market, visits.noise), visits)
     day = run_day(market, visits, forecast, policy(name), 0, AHEAD)
     assert day.posted.sum() >= 0.9 * market.budget[0]
 
@@ -88,7 +90,7 @@ def test_every_policy_spends_the_budget_of_a_flat_market(name: str) -> None:
 @pytest.mark.parametrize("name", ["throttle", "descent", "plan+descent"])
 def test_what_follows_a_plan_spends_a_flat_market_evenly(name: str) -> None:
     market, visits = flat_market()
-    forecast = Forecast(plan_prices(market, visits, 200, 1), visits)
+    forecast = Forecast(plan_prices(market, visits.noise), visits)
     spent = np.cumsum(run_day(market, visits, forecast, policy(name), 0, AHEAD).posted[0, :MINUTES]) / market.budget[0]
     assert np.abs(spent - market.share[0, 1:]).max() < 0.1
 
@@ -96,7 +98,7 @@ def test_what_follows_a_plan_spends_a_flat_market_evenly(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_policy_bills_more_value_than_the_bound(name: str, drawn: tuple[PacingMarket, Visits, Forecast]) -> None:
     market, visits, forecast = drawn
-    bound = hindsight(market, visits, 200, 4, 20)
+    bound = hindsight(market, visits)
     # The bound is on expected charges; with a few thousand clicks the lucky ones weigh a few percent.
     assert run_day(market, visits, forecast, policy(name), 10, AHEAD).billed_value <= 1.03 * bound.value
 
@@ -104,7 +106,29 @@ def test_no_policy_bills_more_value_than_the_bound(name: str, drawn: tuple[Pacin
 def test_the_bound_of_a_flat_market_is_its_budget_in_value() -> None:
     market, visits = flat_market()
     # 500 clicks at two impressions a click, each worth one.
-    assert hindsight(market, visits, 400, 1, 100).value == pytest.approx(1_000, rel=0.01)
+    assert hindsight(market, visits).value == pytest.approx(1_000, rel=0.01)
+
+
+def test_a_narrower_band_around_the_planned_share_allows_no_more_value(
+    drawn: tuple[PacingMarket, Visits, Forecast],
+) -> None:
+    market, visits, _ = drawn
+    bound = hindsight(market, visits)
+    wide, narrow = (banded_bound(market, visits, bound, tolerance, 300) for tolerance in (0.2, 0.02))
+    assert narrow < wide <= bound.value
+
+
+def test_a_budget_that_must_follow_visits_nobody_wants_at_night_is_worth_less_by_hand() -> None:
+    # One campaign, 24 visits an hour, worth 2 at night (hours 0 to 11) and 1 by day; money for half of them. Free, it
+    # buys the nights, 288 * 2; held to the hour, half of each, 144 * 2 + 144 * 1.
+    market, _ = flat_market()
+    hours = np.repeat(np.arange(24), 24)
+    visits = Visits(np.zeros(576, np.int32), (hours * 60).astype(np.int32), np.zeros(576), np.zeros(0))
+    value = np.where(np.arange(24) < 12, 2.0, 1.0)[None, :]
+    market = replace(market, value=value, budget=(288 * market.cost).astype(np.int64))
+    bound = hindsight(market, visits)
+    assert bound.value == pytest.approx(576, rel=0.01)
+    assert banded_bound(market, visits, bound, 1e-6) == pytest.approx(432, rel=0.02)
 
 
 def test_looking_ahead_beats_the_descent_it_is_built_on(drawn: tuple[PacingMarket, Visits, Forecast]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.errors import ConfigError
-from targeting.pacing.lookahead import LookaheadConfig, look, steered, supply_ratio
+from targeting.pacing.lookahead import LEAST_DUE, LookaheadConfig, due_until, look, steered, supply_ratio
 
 # One segment with two campaigns: values 4 and 3, costs 2 and 1.
 PAIRS = (np.array([0, 2]), np.array([0, 1], np.int32), np.array([[4.0], [3.0]]), np.array([2.0, 1.0]))
@@ -18,10 +18,10 @@ NO_NOISE = np.zeros(0)
 
 
 def looked(price: list[float], weight: float = 10.0) -> tuple[float, list[float]]:
-    spend = np.zeros(2)
+    spend = np.zeros((2, 1))
     visits = np.zeros(3, np.int32), np.zeros(3, np.int32), np.arange(3)
-    total = look(*PAIRS, *visits, NO_NOISE, np.array([weight]), np.array(price), spend)
-    return total, spend.tolist()
+    total = look(*PAIRS, *visits, NO_NOISE, np.full(3, weight), np.array(price)[:, None], spend)
+    return total, spend[:, 0].tolist()
 
 
 def test_each_visit_goes_to_the_pair_that_is_worth_most_after_its_price() -> None:
@@ -43,26 +43,51 @@ def test_the_dual_value_at_any_prices_bounds_what_a_budget_can_buy(price: list[f
 
 def test_noise_belongs_to_a_visit_and_a_pair() -> None:
     noise = np.where(np.arange(8) == (1 * 31 + 1 * 7919) & 7, 9.0, 1.0)
-    spend = np.zeros(2)
+    spend = np.zeros((2, 1))
     visits = np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([1])
-    assert look(*PAIRS, *visits, noise, np.ones(1), np.zeros(2), spend) == 27.0
-    assert spend.tolist() == [0.0, 1.0]
+    assert look(*PAIRS, *visits, noise, np.ones(1), np.zeros((2, 1)), spend) == 27.0
+    assert spend[:, 0].tolist() == [0.0, 1.0]
 
 
-def test_a_price_rises_where_the_rest_of_the_day_costs_more_than_is_left_and_falls_where_it_costs_less() -> None:
-    assert steered(1.0, 200.0, 100.0, 0.1, 0.0) == pytest.approx(math.exp(0.1))
-    assert steered(1.0, 50.0, 100.0, 0.1, 0.0) == pytest.approx(math.exp(-0.05))
-    assert steered(1.0, 100.0, 100.0, 0.1, 0.0) == 1.0
+def test_spend_and_prices_are_by_the_hour() -> None:
+    pairs = PAIRS[0], PAIRS[1], np.array([[4.0, 4.0], [3.0, 3.0]]), PAIRS[3]
+    spend = np.zeros((2, 2))
+    dear_at_noon = np.array([[0.0, 1.0], [0.0, 0.5]])
+    look(
+        *pairs,
+        np.zeros(2, np.int32),
+        np.array([0, 1], np.int32),
+        np.arange(2),
+        NO_NOISE,
+        np.ones(2),
+        dear_at_noon,
+        spend,
+    )
+    assert spend.tolist() == [[2.0, 0.0], [0.0, 1.0]]
 
 
-@given(st.floats(1e-6, 1e6), st.floats(0, 1e18), st.floats(-1e9, 1e18), st.floats(1e-3, 10), st.floats(1e-9, 1))
+def test_a_step_moves_a_price_in_logarithms() -> None:
+    assert steered(np.array([1.0, 1.0, 1.0]), np.array([0.1, -0.05, 0.0]), 0.0) == pytest.approx(
+        [math.exp(0.1), math.exp(-0.05), 1.0]
+    )
+
+
+@given(st.floats(1e-6, 1e6), st.floats(-1e18, 1e18), st.floats(1e-9, 1))
 def test_no_step_is_larger_than_half_in_logarithms_nor_leads_below_the_floor(
-    price: float, spend: float, left: float, step: float, floor: float
+    price: float, move: float, floor: float
 ) -> None:
-    after = steered(price, spend, left, step, floor)
+    after = float(steered(np.array([price]), np.array([move]), floor)[0])
     assert math.isfinite(after)
-    assert after >= floor
-    assert after <= max(floor, price * math.exp(0.5) * (1 + 1e-12))
+    assert floor <= after <= max(floor, price * math.exp(0.5) * (1 + 1e-12))
+
+
+def test_what_is_due_brings_spend_back_to_its_share_of_the_day() -> None:
+    budget, half = np.full(3, 100.0), np.full(3, 0.5)
+    # 70, 50 and 20 are left and half of the day's share is due by then: behind, less behind, and far ahead
+    assert due_until(np.array([70.0, 50.0, 20.0]), budget, half) == pytest.approx(
+        [20.0, LEAST_DUE * 50, LEAST_DUE * 20]
+    )
+    assert due_until(np.array([70.0]), np.array([100.0]), np.array([1.0])) == pytest.approx([70.0])
 
 
 def test_the_supply_ratio_is_that_of_everybody_where_little_was_seen_and_its_own_where_much() -> None:
@@ -74,7 +99,10 @@ def test_the_supply_ratio_is_that_of_everybody_where_little_was_seen_and_its_own
     assert ratio[2] == pytest.approx(2.0, abs=5e-3)
 
 
-@pytest.mark.parametrize("wrong", [{"minutes": 0}, {"visits": 0}, {"step": 0.0}, {"shrinkage": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"minutes": 0}, {"visits": 0}, {"step": 0.0}, {"shrinkage": -1.0}, {"near_minutes": 0}, {"near_step": -0.1}],
+)
 def test_a_configuration_out_of_bounds_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         LookaheadConfig(**wrong)  # type: ignore[arg-type]
