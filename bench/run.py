@@ -43,6 +43,7 @@ TABLES = (
     "organic_requests",
     "service_load",
     "pacing",
+    "replay",
 )
 
 
