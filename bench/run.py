@@ -44,6 +44,7 @@ TABLES = (
     "service_load",
     "pacing",
     "replay",
+    "off_policy",
 )
 
 
