@@ -45,6 +45,7 @@ TABLES = (
     "pacing",
     "replay",
     "off_policy",
+    "feedback",
 )
 
 

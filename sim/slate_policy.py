@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -123,14 +124,18 @@ class SlatePolicy:
 
 
 def slot_chances(lottery: Lottery, candidates: int) -> np.ndarray:
-    """float64[slots, candidates]: P(candidate is shown in slot); every row sums to 1.
-
-    All who come in by lot are equally likely, so one of them is asked for all.
-    """
+    """float64[slots, candidates]: P(candidate is shown in slot); every row sums to 1."""
     found = np.zeros((len(lottery.winners), candidates))
-    for slot in range(len(lottery.winners)):
-        if lottery.others:
-            found[slot, lottery.others] = lottery.propensity(slot, lottery.others[0])
-        for winner in lottery.winners:
-            found[slot, winner] = lottery.propensity(slot, winner)
+    chances = _chances_by_rank(len(lottery.winners), len(lottery.others), lottery.explore, lottery.swap)
+    found[:, list(lottery.winners)] = chances[:, :-1]
+    found[:, list(lottery.others)] = chances[:, -1:]
     return found
+
+
+@lru_cache(maxsize=4096)
+def _chances_by_rank(slots: int, others: int, explore: float, swap: float) -> np.ndarray:
+    """float64[slots, slots + 1]: of the winner of each slot, and last of any one that comes in by lot: the lottery
+    knows its candidates by these ranks only, so the same numbers serve every request of this shape."""
+    lottery = Lottery(range(slots), range(slots, slots + others), explore, swap)
+    rows = [[lottery.propensity(slot, row) for row in range(slots + 1)] for slot in range(slots)]
+    return np.array(rows, float).reshape(slots, slots + 1)
