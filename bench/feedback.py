@@ -21,6 +21,7 @@ from sim.stage import build_stage
 from sim.world import WorldConfig, build_world
 from targeting.learned import LearnedConfig, fit_learned
 
+HEADS = ("campaigns", "seekers", "gini", "top 10 %", "slope", "ece", "qualified/1000")
 WORLD = WorldConfig(kind="generated", persons=1_500, serve_replicas=4, inventory=1_000, metros=4)
 CONFIG = FeedbackConfig(rounds=5, seeds=5, market=MarketConfig(days=7, campaigns=300))
 
@@ -36,10 +37,10 @@ def run(data: Path | None) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> list[list[str]]:
-    rows = [[row["arm"], str(row["round"]), *(cell(row[name]) for name in SHOWN)] for row in result["table"]]
+    rows = [[row["arm"].split()[0], str(row["round"]), *(cell(row[name]) for name in SHOWN)] for row in result["table"]]
     apart = [
-        ["with minus without", str(row["round"]), *(cell(row[f"{name}_difference"]) for name in SHOWN)]
+        ["difference", str(row["round"]), *(cell(row[f"{name}_difference"]) for name in SHOWN)]
         for row in result["table"]
         if row["arm"] == WITH
     ]
-    return [["arm", "round", *SHOWN], *rows, *apart]
+    return [["exploration", "round", *HEADS], *rows, *apart]

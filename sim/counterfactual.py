@@ -5,8 +5,10 @@ The reward model is the product's: P(click) at the top, times what a click is wo
 than the model says (attention falls with the place). That factor is estimated by slot on the other half of the
 seekers, so that the model of a slate never saw its own rewards:
 
-    q(j, a) = f_j p_click(a) u(a);  f_j = sum (r / p) / sum (p_click u / p) over slots j of the other half
+    q(j, a) = f_j p_click(a) u(a);  f_j = sum r / sum p_click u over slots j of the other half
     u(a)    = value of a click for the reward `qualified`, else 1
+
+The sums are not weighed by 1 / p: where little is left to chance a few lots would decide the factor.
 """
 
 from __future__ import annotations
@@ -116,9 +118,8 @@ def _slot_factors(log: DecisionLog, earned: np.ndarray, base: np.ndarray, half: 
     factors = np.zeros((2, width))
     for mine in (0, 1):
         other = of_row != mine
-        weight = 1 / log.propensity[other]
-        gained = np.bincount(log.slot[other], weight * earned[other], minlength=width)
-        said = np.bincount(log.slot[other], weight * base[other], minlength=width)
+        gained = np.bincount(log.slot[other], earned[other], minlength=width)
+        said = np.bincount(log.slot[other], base[other], minlength=width)
         overall = gained.sum() / said.sum() if said.sum() > 0 else 0.0
         factors[mine] = np.divide(gained, said, out=np.full(width, overall), where=said > 0)
     return factors
