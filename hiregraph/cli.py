@@ -9,8 +9,10 @@ import typer
 
 from hiregraph import (
     data_commands,
+    feedback_command,
     graph_commands,
     market_commands,
+    off_policy_command,
     recommend_command,
     replay_command,
     serving_commands,
@@ -45,6 +47,8 @@ db_app.command("upgrade")(serving_commands.db_upgrade)
 app.command("demo")(market_commands.demo)
 simulate_app = typer.Typer(callback=market_commands.simulate, invoke_without_command=True)
 simulate_app.command("replay")(replay_command.replay)
+simulate_app.command("off-policy")(off_policy_command.off_policy)
+simulate_app.command("feedback")(feedback_command.feedback)
 app.add_typer(simulate_app, name="simulate")
 app.command("serve")(serving_commands.serve)
 app.command("settings")(serving_commands.settings)
