@@ -43,6 +43,9 @@ TABLES = (
     "organic_requests",
     "service_load",
     "pacing",
+    "replay",
+    "off_policy",
+    "feedback",
 )
 
 

@@ -9,9 +9,12 @@ import typer
 
 from hiregraph import (
     data_commands,
+    feedback_command,
     graph_commands,
     market_commands,
+    off_policy_command,
     recommend_command,
+    replay_command,
     serving_commands,
     text_fit_commands,
 )
@@ -42,7 +45,11 @@ audit_app = typer.Typer(help="The log of what people changed.", no_args_is_help=
 audit_app.command("verify")(serving_commands.audit_verify)
 db_app.command("upgrade")(serving_commands.db_upgrade)
 app.command("demo")(market_commands.demo)
-app.command("simulate")(market_commands.simulate)
+simulate_app = typer.Typer(callback=market_commands.simulate, invoke_without_command=True)
+simulate_app.command("replay")(replay_command.replay)
+simulate_app.command("off-policy")(off_policy_command.off_policy)
+simulate_app.command("feedback")(feedback_command.feedback)
+app.add_typer(simulate_app, name="simulate")
 app.command("serve")(serving_commands.serve)
 app.command("settings")(serving_commands.settings)
 app.command("bench")(market_commands.bench)

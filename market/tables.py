@@ -153,6 +153,12 @@ def write_tables(folder: Path, tables: Mapping[str, pa.Table], scheme: str) -> N
     (folder / "dataset.json").write_text(json.dumps({"occupation_scheme": scheme, "tables": sorted(tables)}) + "\n")
 
 
+def load_table(folder: Path, name: str) -> pa.Table | None:
+    """One table of a directory as it lies there, unchecked (columns of a CSV are text); None where it has none."""
+    source = _source(Path(folder), name)
+    return None if source is None else _load(source, name)
+
+
 def check_table(name: str, raw: pa.Table) -> pa.Table:
     """Cast one table to its schema and check it; DataError on the first offence."""
     schema = SCHEMAS[name]

@@ -26,6 +26,8 @@ COMMANDS = typer.main.get_command(app)
 
 def all_commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, command in group.commands.items():
+        if getattr(command, "invoke_without_command", False):
+            yield (*path, name), command  # a command that has subcommands too
         if hasattr(command, "commands"):
             yield from all_commands(command, (*path, name))
         else:
@@ -113,7 +115,8 @@ def test_every_command_of_the_contract_that_is_built_is_there() -> None:
         ("data", "check"), ("graph", "fit"), ("graph", "evaluate"), ("graph", "links"), ("graph", "explain"),
         ("graph", "edit", "veto"), ("graph", "edit", "boost"), ("graph", "edit", "add"), ("graph", "edit", "reset"),
         ("graph", "edit", "list"),
-        ("text", "rank"), ("text", "evaluate"), ("simulate",), ("serve",), ("keys", "create"), ("db", "upgrade"),
+        ("text", "rank"), ("text", "evaluate"), ("simulate",), ("simulate", "replay"),
+        ("serve",), ("keys", "create"), ("db", "upgrade"),
         ("bench",), ("demo",),
     }  # fmt: skip
 
