@@ -24,7 +24,7 @@ from targeting.pacing.episode import episode_value, learn_landscape
 SEEDS = tuple(range(100, 120))
 AUCTIONS = 300_000
 LENGTHS = (1_000, 100_000)
-SHARES = (32, 8, 4, 2)
+SHARES = (32, 8, 2)
 UNIT = 10**9  # expected clicks are counted in billionths
 GREEDY = 1e15  # bids what is left of the budget
 BIDDERS = ("constant CPC", "greedy", "constant CPC, best in hindsight", "paced, cold", "paced, train")
