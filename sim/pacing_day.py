@@ -181,6 +181,8 @@ def _steer(
     near = min(MINUTES, minute + ahead.near_minutes)
     move = np.zeros(len(left))
     for until, step in ((MINUTES, ahead.step), (near, ahead.near_step)):
+        if step == 0.0:
+            continue
         begin, end = np.searchsorted(logged.minute, (minute, until)).tolist()
         every = max(1, (end - begin) // ahead.visits)
         chosen = slice(begin + (minute // ahead.minutes) % every, end, every)

@@ -37,7 +37,7 @@ class LookaheadConfig:
     visits: int = 40_000
     shrinkage: float = 50.0
     near_minutes: int = 240
-    near_step: float = 0.02
+    near_step: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("minutes", "visits", "near_minutes"):
