@@ -26,24 +26,32 @@ from organic.rows import JobBook
 from organic.towers import Towers
 from targeting.campaigns import Campaign
 from targeting.learned import Learned
+from targeting.pacing.prices import PriceBoard
 from targeting.profiles import ProfileReader
 
 GRAPH_SPACE = "graph"
 LIVE = Filters((("campaign=live",),))
-AUTO_CPC_MICROS = 800_000  # ceiling of an auto bid per click until pacing on live spend sets it
 
 
 class Inventory:
     """Rows, occupations and campaigns of the jobs; one writer at a time, searches beside it."""
 
-    def __init__(self, learned: Learned, titles: ProfileReader, towers: Towers, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        learned: Learned,
+        titles: ProfileReader,
+        towers: Towers,
+        now: Callable[[], datetime],
+        prices: PriceBoard | None = None,
+    ) -> None:
+        self._prices = prices or PriceBoard()
         self._learned, self._titles, self._now = learned, titles, now
         self._taxonomy: Taxonomy = learned.taxonomy
         self._editions = [self._empty(towers)]  # two while vectors are renewed, the newer last
         self.book = JobBook()
         self._occupation: dict[str, int] = {}  # job id -> occupation
         self._terms_of: dict[int, list[str]] = {}  # occupation -> its learnt terms
-        self._campaigns: Mapping[str, tuple[Campaign, ...]] = {}  # job id -> live campaigns, best bid first
+        self._campaigns: Mapping[str, tuple[Campaign, ...]] = {}  # job id -> live campaigns, highest ceiling first
         self.job_of_campaign: Mapping[str, str] = {}  # the live ones; replaced as a whole
         self._lock = threading.Lock()
 
@@ -53,7 +61,7 @@ class Inventory:
 
     @property
     def campaigns(self) -> Mapping[str, tuple[Campaign, ...]]:
-        """{job id: its live campaigns, best bid first}; a new mapping after every change."""
+        """{job id: its live campaigns, highest ceiling first}; a new mapping after every change."""
         return self._campaigns
 
     def attributes_of(self, job_id: str) -> list[str]:
@@ -104,7 +112,7 @@ class Inventory:
         with self._lock:
             before = set(self._campaigns)
             self._campaigns = {
-                job_id: tuple(sorted(found, key=lambda c: (-bid_ceiling(c), c.campaign_id)))
+                job_id: tuple(sorted(found, key=lambda c: (-self._prices.ceiling(c), c.campaign_id)))
                 for job_id, found in by_job.items()
             }
             self.job_of_campaign = {each.campaign_id: each.job_id for each in live}
@@ -121,6 +129,8 @@ class Inventory:
                 continue
             occupation, live = self._occupation.get(job.job_id), campaigns.get(job.job_id)
             if occupation is not None and live:
+                if len(live) > 1:
+                    live = tuple(sorted(live, key=lambda c: (-self._prices.keenness(c), c.campaign_id)))
                 found.append((job, occupation, live))
         return found
 
@@ -192,9 +202,3 @@ class Inventory:
             attributes = job_attributes(occupation, self._taxonomy)
             found = self._terms_of[occupation] = [*attributes, *self._learned.links.terms_of_job(attributes)]
         return found
-
-
-def bid_ceiling(campaign: Campaign) -> int:
-    """int64 micros per click: the campaign's own maximum, or the default ceiling of an auto bid."""
-    maximum = campaign.bid.max_cpc
-    return maximum.amount_micros if maximum is not None else AUTO_CPC_MICROS
