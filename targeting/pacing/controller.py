@@ -1,0 +1,172 @@
+"""The controller: what becomes of a campaign's price from one minute to the next. No clock of its own, no store.
+
+    a plan's price came in    price <- half of it and half of the plan's; the first plan's price is taken as it is
+    each minute               one step of descent (`descent.next_price`) on posted plus pending expected charges,
+                              against the remaining budget over the remaining share of the day
+    bounds                    lowest: the least worth of a click over the ceiling, so below it nothing changes;
+                              highest: the best worth over the reserve price, so above it nothing is bid at all
+
+and for a target cost per qualified application a second price, by the same kind of step on what posted clicks cost and
+how many applications they should bring (T the target, C cost, Q expected qualified applications, B budget of the day):
+
+    cpa <- cpa * exp(clip(eta * ((C - C') - T * (Q - Q')) / B, -1, 1)),  from 1 / (4 T) to 20 / T, first 1 / T
+
+A campaign that was not stepped for a while (paused, the service down) keeps its price: nothing is concluded from what
+was not spent then.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from market.errors import ConfigError
+from targeting.pacing.descent import next_price
+
+LARGEST_STEP = 1.0
+CPA_RANGE = 0.25, 20.0  # of 1 / target
+
+
+@dataclass(frozen=True)
+class PacingConfig:
+    """on: whether prices are moved; off, campaigns bid their ceilings. eta, eta_cold: step of the minute for campaigns
+    with a plan and without. damping: weight of a new plan's price. gap_seconds: a longer pause is not counted as
+    underspending. look_seconds: how often a worker looks whether a minute is due. replan_seconds: how often a new plan
+    is made. solve_seconds: time limit of its solver. shrinkage: pseudo requests behind the forecast of a segment when
+    today's traffic corrects it. segments: most segments of one campaign in the plan. explained: most campaigns below
+    target whose reasons are worked out at each plan. auto_cpc_micros: most an auto bid without max_cpc bids for a
+    click, micros of its own currency."""
+
+    on: bool = True
+    eta: float = 10.0
+    eta_cold: float = 20.0
+    damping: float = 0.5
+    gap_seconds: float = 300.0
+    look_seconds: float = 5.0
+    replan_seconds: float = 3_600.0
+    solve_seconds: float = 30.0
+    shrinkage: float = 50.0
+    segments: int = 50
+    explained: int = 500
+    auto_cpc_micros: int = 800_000
+
+    def __post_init__(self) -> None:
+        for name in ("eta", "eta_cold", "gap_seconds", "look_seconds", "replan_seconds", "solve_seconds"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give a number above zero")
+        if not 0 <= self.damping <= 1:
+            raise ConfigError(f"damping is {self.damping}, expected a share from 0 to 1")
+        if not self.shrinkage >= 0 or self.segments < 1 or self.explained < 0 or self.auto_cpc_micros < 1:
+            raise ConfigError("shrinkage and explained are at least 0, segments and auto_cpc_micros at least 1")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Between which prices a campaign's bids change, and where one without any other begins: worth per micro."""
+
+    lowest: float
+    cold: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Paced:
+    """A campaign's price, and what it was last reckoned from: day, spent (micros), share of that day's plan, at.
+
+    cpa: the second price, None without a target; cpa_cost micros and cpa_value applications of the day's posted clicks.
+    """
+
+    day: str
+    price: float
+    lowest: float
+    highest: float
+    planned: bool
+    spent: float
+    share: float
+    at: datetime
+    cpa: float | None = None
+    cpa_cost: float = 0.0
+    cpa_value: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the ledger and the calendar say of a campaign now. budget: micros meant for the day; spent: posted plus
+    pending expected charges; share: of the budget planned by now; cost, value: of the day's posted clicks."""
+
+    day: str
+    budget: float
+    spent: float
+    share: float
+    target_cpa: int | None = None
+    cost: float = 0.0
+    value: float = 0.0
+
+
+def span_of(worth: np.ndarray, weight: np.ndarray, ceiling: int, reserve: int) -> Span:
+    """worth, weight float64[n]: of a click by each kind of seeker, and how many of those come.
+
+    Cold, a click of middling worth is bid half way (in ratios) between the reserve price and the ceiling.
+    """
+    usable = np.isfinite(worth) & (worth > 0) & (weight > 0)
+    if not usable.any():
+        return Span(0.0, 0.0, 0.0)
+    values, weights = worth[usable], weight[usable]
+    order = np.argsort(values)
+    passed = np.cumsum(weights[order]) / weights.sum()
+    low, middle, high = (float(values[order][min(np.searchsorted(passed, at), len(order) - 1)]) for at in (0.05, 0.5, 1))
+    least, most = low / max(ceiling, 1), 1.05 * high / max(min(reserve, ceiling), 1)
+    cold = middle / math.sqrt(max(ceiling, 1) * max(min(reserve, ceiling), 1))
+    return Span(least, min(max(cold, least), most), max(most, least))
+
+
+def begun(span: Span, prior: float | None, reading: Reading, now: datetime) -> Paced:
+    """A campaign that had no price; prior: the price of planned campaigns like it, None where there are none."""
+    price = span.cold if prior is None else min(max(prior, span.lowest), span.highest)
+    cpa = None if reading.target_cpa is None else 1 / reading.target_cpa
+    return Paced(
+        reading.day, price, span.lowest, span.highest, False, reading.spent, reading.share, now, cpa,
+        reading.cost, reading.value,
+    )  # fmt: skip
+
+
+def advance(before: Paced, reading: Reading, now: datetime, config: PacingConfig, plan_price: float | None) -> Paced:
+    """The next state; plan_price: of a plan made since the last step."""
+    price, planned = before.price, before.planned
+    if plan_price is not None:
+        price = (1 - config.damping) * price + config.damping * plan_price if planned else plan_price
+        planned = True
+    same_day = reading.day == before.day
+    spent, share = (before.spent, before.share) if same_day else (0.0, 0.0)
+    steady = timedelta(0) <= now - before.at <= timedelta(seconds=config.gap_seconds)
+    if steady:
+        eta = config.eta if planned else config.eta_cold
+        floor = before.lowest
+        price = float(next_price(price, reading.spent, spent, reading.budget, reading.share, share, eta, floor))
+    return replace(
+        before,
+        day=reading.day,
+        price=min(max(price, before.lowest), before.highest),
+        planned=planned,
+        spent=reading.spent,
+        share=reading.share,
+        at=now,
+        cpa=_next_cpa(before, reading, same_day, steady, config.eta),
+        cpa_cost=reading.cost,
+        cpa_value=reading.value,
+    )
+
+
+def _next_cpa(before: Paced, reading: Reading, same_day: bool, steady: bool, eta: float) -> float | None:
+    target = reading.target_cpa
+    if target is None:
+        return None
+    price = 1 / target if before.cpa is None else before.cpa
+    if steady and reading.budget > 0 and before.cpa is not None:
+        cost, value = (before.cpa_cost, before.cpa_value) if same_day else (0.0, 0.0)
+        step = eta * ((reading.cost - cost) - target * (reading.value - value)) / reading.budget
+        price *= math.exp(min(LARGEST_STEP, max(-LARGEST_STEP, step)))
+    return min(max(price, CPA_RANGE[0] / target), CPA_RANGE[1] / target)
