@@ -117,7 +117,9 @@ def span_of(worth: np.ndarray, weight: np.ndarray, ceiling: int, reserve: int) -
     values, weights = worth[usable], weight[usable]
     order = np.argsort(values)
     passed = np.cumsum(weights[order]) / weights.sum()
-    low, middle, high = (float(values[order][min(np.searchsorted(passed, at), len(order) - 1)]) for at in (0.05, 0.5, 1))
+    low, middle, high = (
+        float(values[order][min(np.searchsorted(passed, at), len(order) - 1)]) for at in (0.05, 0.5, 1)
+    )
     least, most = low / max(ceiling, 1), 1.05 * high / max(min(reserve, ceiling), 1)
     cold = middle / math.sqrt(max(ceiling, 1) * max(min(reserve, ceiling), 1))
     return Span(least, min(max(cold, least), most), max(most, least))

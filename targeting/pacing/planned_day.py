@@ -44,7 +44,7 @@ class DayPlanner:
         shape = self._shapes[campaign.time_zone]
         start = max(today.start, campaign.starts_at)
         end = today.end if campaign.ends_at is None else min(today.end, campaign.ends_at)
-        key = campaign.pacing, campaign.time_zone, start, end
+        key: Key = (campaign.pacing, campaign.time_zone, start, end)
         share = self._shares.get(key)
         if share is None:
             share = self._shares[key] = pacing_share(campaign, today, self._now, shape)

@@ -30,6 +30,13 @@ class Price:
     cpa: float | None = None
 
 
+Pool = tuple[Unit, str]  # campaigns whose prices can be compared: unit and currency
+
+
+def pool_of(campaign: Campaign) -> Pool:
+    return unit_of(campaign), campaign.currency
+
+
 def unit_of(campaign: Campaign) -> Unit:
     """What the prices and plans of a campaign count."""
     return "clicks" if campaign.objective == "clicks" else "qualified applications"
@@ -61,9 +68,9 @@ class PriceBoard:
     def __init__(self, auto_micros: int = AUTO_CPC_MICROS) -> None:
         """auto_micros: ceiling of an auto bid that names none, in micros of its own currency."""
         self.auto_micros = auto_micros
-        self._found: tuple[Mapping[str, Price], Mapping[Unit, float]] = {}, {}
+        self._found: tuple[Mapping[str, Price], Mapping[Pool, float]] = {}, {}
 
-    def put(self, prices: Mapping[str, Price], prior: Mapping[Unit, float]) -> None:
+    def put(self, prices: Mapping[str, Price], prior: Mapping[Pool, float]) -> None:
         """prices by campaign id; prior: what a campaign that is not among them begins with."""
         self._found = prices, prior
 
@@ -71,7 +78,7 @@ class PriceBoard:
         """0, so the ceiling is bid, where neither a price nor a prior is known."""
         prices, prior = self._found
         found = prices.get(campaign.campaign_id)
-        return Price(prior.get(unit_of(campaign), 0.0)) if found is None else found
+        return Price(prior.get(pool_of(campaign), 0.0)) if found is None else found
 
     def ceiling(self, campaign: Campaign) -> int:
         return bid_ceiling(campaign, self.auto_micros)
@@ -81,8 +88,8 @@ class PriceBoard:
         return bid(campaign, qualified, self.price(campaign), self.ceiling(campaign))
 
     def keenness(self, campaign: Campaign) -> float:
-        """Orders campaigns for the same job: what one bids for a click of middling worth, by its unit's prior price."""
-        price, prior = self.price(campaign), self._found[1].get(unit_of(campaign), 0.0)
+        """Orders campaigns for the same job: about what each bids for a click of middling worth."""
+        price, prior = self.price(campaign), self._found[1].get(pool_of(campaign), 0.0)
         ceiling = self.ceiling(campaign)
         if campaign.pacing == "asap" or price.money <= 0 or prior <= 0:
             return float(ceiling)

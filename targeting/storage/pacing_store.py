@@ -5,7 +5,7 @@ Prices are no money: what they write is outside the money path, in transactions 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
 
-from targeting.pacing.controller import Paced
+from targeting.pacing.controller import Paced, Span
 from targeting.storage.database import Database
 from targeting.storage.ledger_tables import BalanceRow, DayBalanceRow, ReserveRow
 from targeting.storage.pacing_tables import PacingRow, PacingTurnRow
@@ -82,18 +82,37 @@ class PacingStore:
             made = sqlite_insert(_PACING) if self._database.path else postgresql_insert(_PACING)
             taken = bindparam("taken_in", type_=_PACING.c.plan_price.type)
             waits = case((_PACING.c.plan_price == taken, None), else_=_PACING.c.plan_price)
-            changes = {name: made.excluded[name] for name in columns} | {"plan_price": waits}
-            values = {name: bindparam(name) for name in ("campaign_id", *sorted(columns))}
+            # Which prices have an effect is the plan's to say, once the campaign has begun.
+            changes = {name: made.excluded[name] for name in columns - {"lowest", "highest"}} | {"plan_price": waits}
+            values: dict[str, Any] = {name: bindparam(name) for name in ("campaign_id", *sorted(columns))}
             statement = made.values(**values).on_conflict_do_update(index_elements=["campaign_id"], set_=changes)
             with self._database.writing() as session:
                 session.connection().execute(statement, some)
 
-    def put_plan(self, prices: Mapping[str, float], plans: Mapping[str, Mapping[str, Any]]) -> None:
+    def put_plan(
+        self, prices: Mapping[str, float], plans: Mapping[str, Mapping[str, Any]], spans: Mapping[str, Span]
+    ) -> None:
         """What a plan says of campaigns that have a state already; the next minute mixes its prices in."""
         here = _PACING.c.campaign_id == bindparam("at_campaign")
-        statement = update(_PACING).where(here).values(plan_price=bindparam("new_price"), plan=bindparam("new_plan"))
+        statement = (
+            update(_PACING)
+            .where(here)
+            .values(
+                plan_price=bindparam("new_price"),
+                plan=bindparam("new_plan"),
+                lowest=bindparam("new_lowest"),
+                highest=bindparam("new_highest"),
+            )
+        )
         rows = [
-            {"at_campaign": each, "new_price": prices[each], "new_plan": dict(plans[each])} for each in sorted(prices)
+            {
+                "at_campaign": each,
+                "new_price": prices[each],
+                "new_plan": dict(plans[each]),
+                "new_lowest": spans[each].lowest,
+                "new_highest": spans[each].highest,
+            }
+            for each in sorted(prices)
         ]
         for start in range(0, len(rows), _CHUNK):
             with self._database.writing() as session:
@@ -126,7 +145,7 @@ class PacingStore:
         with self._database.looking() as connection:
             for start in range(0, len(wanted), _CHUNK):
                 rows = connection.execute(query, {"campaigns": wanted[start : start + _CHUNK]})
-                found |= {row[0]: (float(row[2]), float(row[3])) for row in rows if days[row[0]] == row[1]}
+                found |= {row[0]: (float(row[2] or 0), float(row[3] or 0)) for row in rows if days[row[0]] == row[1]}
         return found
 
 

@@ -31,9 +31,7 @@ def upgrade() -> None:
         sa.Column("plan", sa.JSON()),
         sa.PrimaryKeyConstraint("campaign_id", name="pk_pacing"),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.campaign_id"], name="fk_pacing_campaign_id"),
-        sa.CheckConstraint(
-            "price >= 0 AND lowest >= 0 AND highest >= lowest", name=op.f("ck_pacing_prices_in_order")
-        ),
+        sa.CheckConstraint("price >= 0 AND lowest >= 0 AND highest >= lowest", name=op.f("ck_pacing_prices_in_order")),
     )
     op.create_table(
         "pacing_turns",
