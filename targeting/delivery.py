@@ -35,6 +35,7 @@ Constraint = Literal[
     "audience",
     "frequency_cap",
     "ad_load",
+    "competition",
 ]
 HOURS = 48
 LOW_SHARE = 0.5  # a bid that wins less than this share of its slates is called low
@@ -125,7 +126,8 @@ class Market:
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """utilization over all live days (None: none yet); share of today's budget that the pacing would have spent."""
+    """utilization over all live days (None: none yet); planned: micros that the pacing means for today, share of them
+    that it would have spent by now."""
 
     campaign: Campaign
     state: DeliveryState
@@ -133,6 +135,7 @@ class DeliveryReport:
     figures: Figures
     today: Today
     utilization: float | None
+    planned: int
     share: float
     now: datetime
 

@@ -32,13 +32,14 @@ CPA_RANGE = 0.25, 20.0  # of 1 / target
 
 @dataclass(frozen=True)
 class PacingConfig:
-    """on: whether prices are moved; off, campaigns bid their ceilings. eta, eta_cold: step of the minute for campaigns
-    with a plan and without. damping: weight of a new plan's price. gap_seconds: a longer pause is not counted as
-    underspending. look_seconds: how often a worker looks whether a minute is due. replan_seconds: how often a new plan
-    is made. solve_seconds: time limit of its solver. shrinkage: pseudo requests behind the forecast of a segment when
-    today's traffic corrects it. segments: most segments of one campaign in the plan. explained: most campaigns below
-    target whose reasons are worked out at each plan. auto_cpc_micros: most an auto bid without max_cpc bids for a
-    click, micros of its own currency."""
+    """on: whether prices are moved, or all campaigns bid their ceilings. eta: step of a minute, of campaigns with a
+    plan. eta_cold: the same without a plan. damping: weight of a new plan's price beside the present one. gap_seconds:
+    a longer time without a step does not count as underspending. look_seconds: how often a worker looks whether a step
+    is due. replan_seconds: time from one plan to the next. solve_seconds: time limit of the plan's solver. shrinkage:
+    pseudo requests behind the forecast of a segment when the last day's traffic corrects it. segments: most segments
+    of one campaign in the plan. explained: most campaigns below target whose reasons are worked out with a plan.
+    auto_cpc_micros: most an auto bid without max_cpc bids for a click, in micros of its own currency.
+    """
 
     on: bool = True
     eta: float = 10.0

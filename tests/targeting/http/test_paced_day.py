@@ -1,4 +1,4 @@
-"""A day of traffic on a real engine and the real store, by a clock that is an argument: money is spread over the day."""
+"""A day of traffic on a real engine and the real store, by a clock that is an argument."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from tests.sim.small_world import small_learned
 START = datetime(2026, 3, 2, tzinfo=UTC)
 SECRET = b"a secret of thirty-two bytes ...."
 TAXONOMY = generated_taxonomy()
-STEP = timedelta(minutes=4)
-CAMPAIGNS = 6
+STEP = timedelta(minutes=5)
+CAMPAIGNS = 2
 VISITS_A_STEP = 4
-BUDGET = 2_000_000
+BUDGET = 8_000_000
 
 
 def job(number: int) -> Job:
@@ -94,9 +94,7 @@ class Day:
         clock.advance(STEP)
         due = [(at, token) for at, token in self.clicks if at <= clock.now()]
         self.clicks = [(at, token) for at, token in self.clicks if at > clock.now()]
-        events = [
-            Event(f"e{token[-24:]}", "click", at, tracking_token=token) for at, token in due
-        ]
+        events = [Event(f"e{token[-24:]}", "click", at, tracking_token=token) for at, token in due]
         here.ingestion.take(events, clock.now())
         here.insight.traffic.flush(here.traffic)
         here.journal.release(clock.now())
@@ -107,16 +105,33 @@ class Day:
         return np.array(found)
 
 
-def test_a_tight_budget_is_spread_over_the_day_and_never_exceeded(services: Services) -> None:
+def played(services: Services, pacing: str) -> np.ndarray:
+    """float64[4, C]: share of each budget that is posted after each quarter of the day."""
     services.store.put_jobs([job(number) for number in range(CAMPAIGNS)])
     for number in range(CAMPAIGNS):
-        services.store.add_campaign(campaign(number))
+        services.store.add_campaign(campaign(number, pacing))
     day, quarters = Day(services), []
-    for step in range(24 * 60 // 4):
+    steps = int(timedelta(days=1) / STEP)
+    for step in range(1, steps + 1):
         services.pacer.tick()
         services.pacer.wait()
         day.step()
-        if (step + 1) % 90 == 0:
-            quarters.append(day.posted())
-            print(step, quarters[-1] / BUDGET, [services.pacer.board.price(campaign(n)).money for n in range(3)])
-    assert False
+        if step % (steps // 4) == 0:
+            quarters.append(day.posted() / BUDGET)
+    return np.array(quarters)
+
+
+def test_a_tight_budget_is_spread_over_the_day_and_never_exceeded(services: Services) -> None:
+    quarters = played(services, "even")
+    assert quarters == pytest.approx(np.array([[0.25], [0.5], [0.75], [1.0]]).repeat(CAMPAIGNS, 1), abs=0.15)
+    assert (quarters <= 1).all()
+    prices = {services.pacer.board.price(campaign(number)).money for number in range(CAMPAIGNS)}
+    assert len(prices) == CAMPAIGNS
+    assert min(prices) > 0
+
+
+@pytest.mark.slow
+def test_without_pacing_the_same_budget_is_gone_by_noon(services: Services) -> None:
+    quarters = played(services, "asap")
+    assert (quarters[1] > 0.8).all()
+    assert (quarters <= 1).all()
