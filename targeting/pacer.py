@@ -20,6 +20,7 @@ import numpy as np
 import structlog
 
 from market.clock import Clock, account_day, day_bounds
+from market.errors import PlanError
 from market.records import Job
 from targeting.campaigns import Campaign
 from targeting.delivery import Today, day_budget
@@ -27,7 +28,7 @@ from targeting.engine import Engine
 from targeting.ledger import KAPPA
 from targeting.pacing.acceptance import refusal
 from targeting.pacing.controller import Paced, PacingConfig, Reading, Span, advance, begun, span_of
-from targeting.pacing.market_plan import Entry, market_plan, traffic_of
+from targeting.pacing.market_plan import Entry, MarketPlan, market_plan, traffic_of
 from targeting.pacing.planned_day import DayPlanner
 from targeting.pacing.prices import Pool, Price, PriceBoard, pool_of, worth
 from targeting.pacing.said import said
@@ -185,24 +186,11 @@ class Pacer:
 
     def _plan(self, now: datetime, running: Running) -> str | None:
         """Plan what is left of everybody's day and store it; or why not."""
-        history = self._traffic.history(now)
-        if history.total < LEAST_REQUESTS:
-            return f"{history.total} requests were counted so far; at least {LEAST_REQUESTS} are needed"
         began = time.perf_counter()
-        prospects = [self._engine().prospects(campaign, job) for campaign, job in running]
-        readings = self._readings(now, [campaign for campaign, _ in running])
-        _, today = self.todays(now, [campaign for campaign, _ in running])
-        planner = self.planner(now, {campaign.time_zone for campaign, _ in running})
-        entries = []
-        for (campaign, job), found in zip(running, prospects, strict=True):
-            name = campaign.campaign_id
-            left = max(0.0, readings[name].budget - readings[name].spent)
-            entries.append(Entry(campaign, job, found, left, planner.hours_left(campaign, today[name])))
-        recent = self._traffic.read(now, 1)
-        sections = prospects[0].section_of
-        record = self._track.latest(now)
-        traffic = traffic_of(history, recent, sections, record, TRUST, self.config.shrinkage)
-        market = market_plan(entries, traffic, self.config.segments)
+        try:
+            entries, market = self.market(now, running)
+        except PlanError as error:
+            return str(error)
         plan = solve(market.problem, self.config.solve_seconds)
         why = refusal(plan)
         if why is not None:
@@ -221,6 +209,28 @@ class Pacer:
             seconds=round(time.perf_counter() - began, 2),
         )
         return None
+
+    def market(self, now: datetime, running: Running) -> tuple[list[Entry], MarketPlan]:
+        """What there is to plan: what is left of everybody's day. PlanError without campaigns or traffic."""
+        history = self._traffic.history(now)
+        if history.total < LEAST_REQUESTS:
+            raise PlanError(f"{history.total} requests were counted so far; at least {LEAST_REQUESTS} are needed")
+        if not running:
+            raise PlanError("no campaign runs now; activate one")
+        prospects = [self._engine().prospects(campaign, job) for campaign, job in running]
+        readings = self._readings(now, [campaign for campaign, _ in running])
+        _, today = self.todays(now, [campaign for campaign, _ in running])
+        planner = self.planner(now, {campaign.time_zone for campaign, _ in running})
+        entries = []
+        for (campaign, job), found in zip(running, prospects, strict=True):
+            name = campaign.campaign_id
+            left = max(0.0, readings[name].budget - readings[name].spent)
+            entries.append(Entry(campaign, job, found, left, planner.hours_left(campaign, today[name])))
+        recent = self._traffic.read(now, 1)
+        sections = prospects[0].section_of
+        record = self._track.latest(now)
+        traffic = traffic_of(history, recent, sections, record, TRUST, self.config.shrinkage)
+        return entries, market_plan(entries, traffic, self.config.segments)
 
     def _shape(self, zone: str, now: datetime) -> np.ndarray:
         """float64[168]: requests by hour of the week in the zone, at most an hour old."""
