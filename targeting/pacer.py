@@ -27,7 +27,7 @@ from targeting.delivery import Today, day_budget
 from targeting.engine import Engine
 from targeting.ledger import KAPPA
 from targeting.pacing.acceptance import refusal
-from targeting.pacing.controller import Paced, PacingConfig, Reading, Span, advance, begun, span_of
+from targeting.pacing.controller import Paced, PacingConfig, Reading, Span, advance, begun, shown, span_of
 from targeting.pacing.market_plan import Entry, MarketPlan, market_plan, traffic_of
 from targeting.pacing.planned_day import DayPlanner
 from targeting.pacing.prices import Pool, Price, PriceBoard, pool_of, worth
@@ -141,7 +141,11 @@ class Pacer:
     def _show(self, running: Running, stored: Mapping[str, Stored]) -> None:
         campaigns = {each.campaign_id: each for each, _ in running}
         priors = _priors(campaigns, stored, planned=False) | _priors(campaigns, stored, planned=True)
-        prices = {name: Price(stored[name].state.price, stored[name].state.cpa) for name in campaigns if name in stored}
+        prices = {
+            name: Price(shown(stored[name].state, self.config), stored[name].state.cpa)
+            for name in campaigns
+            if name in stored
+        }
         self.board.put(prices, priors)
 
     def _readings(self, now: datetime, campaigns: Sequence[Campaign]) -> dict[str, Reading]:

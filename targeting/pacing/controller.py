@@ -6,6 +6,11 @@
     bounds                    lowest: the least worth of a click over the ceiling, so below it nothing changes;
                               highest: the best worth over the reserve price, so above it nothing is bid at all
 
+    slow start                a campaign without a plan or like begins at the highest price, and comes down FALLS times
+                              as fast as it would while it spends nothing
+    hold                      a campaign that is more than `lead` of its budget ahead of its plan bids nothing until the
+                              plan has caught up: a minute is long when many come, and a plan can be wrong
+
 and for a target cost per qualified application a second price, by the same kind of step on what posted clicks cost and
 how many applications they should bring (T the target, C cost, Q expected qualified applications, B budget of the day):
 
@@ -27,23 +32,28 @@ from market.errors import ConfigError
 from targeting.pacing.descent import next_price
 
 LARGEST_STEP = 1.0
+FALLS = 5.0
+LEAST = 0.05  # of the seekers may be worth less than what the lowest price is reckoned with
 CPA_RANGE = 0.25, 20.0  # of 1 / target
 
 
 @dataclass(frozen=True)
 class PacingConfig:
     """on: whether prices are moved, or all campaigns bid their ceilings. eta: step of a minute, of campaigns with a
-    plan. eta_cold: the same without a plan. damping: weight of a new plan's price beside the present one. gap_seconds:
-    a longer time without a step does not count as underspending. look_seconds: how often a worker looks whether a step
-    is due. replan_seconds: time from one plan to the next. solve_seconds: time limit of the plan's solver. shrinkage:
-    pseudo requests behind the forecast of a segment when the last day's traffic corrects it. segments: most segments
-    of one campaign in the plan. explained: most campaigns below target whose reasons are worked out with a plan.
-    auto_cpc_micros: most an auto bid without max_cpc bids for a click, in micros of its own currency.
+    plan. eta_cold: the same without a plan. lead: share of a day's budget by which a campaign may be ahead of its plan
+    before it stops bidding until the plan has caught up. damping: weight of a new plan's price beside the present one.
+    gap_seconds: a longer time without a step does not count as underspending. look_seconds: how often a worker looks
+    whether a step is due. replan_seconds: time from one plan to the next. solve_seconds: time limit of the plan's
+    solver. shrinkage: pseudo requests behind the forecast of a segment when the last day's traffic corrects it.
+    segments: most segments of one campaign in the plan. explained: most campaigns below target whose reasons are
+    worked out with a plan. auto_cpc_micros: most an auto bid without max_cpc bids for a click, in micros of its own
+    currency.
     """
 
     on: bool = True
     eta: float = 10.0
     eta_cold: float = 20.0
+    lead: float = 0.1
     damping: float = 0.5
     gap_seconds: float = 300.0
     look_seconds: float = 5.0
@@ -58,24 +68,24 @@ class PacingConfig:
         for name in ("eta", "eta_cold", "gap_seconds", "look_seconds", "replan_seconds", "solve_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give a number above zero")
-        if not 0 <= self.damping <= 1:
-            raise ConfigError(f"damping is {self.damping}, expected a share from 0 to 1")
+        for name in ("damping", "lead"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
         if not self.shrinkage >= 0 or self.segments < 1 or self.explained < 0 or self.auto_cpc_micros < 1:
             raise ConfigError("shrinkage and explained are at least 0, segments and auto_cpc_micros at least 1")
 
 
 @dataclass(frozen=True)
 class Span:
-    """Between which prices a campaign's bids change, and where one without any other begins: worth per micro."""
+    """Between which prices a campaign's bids change: worth per micro."""
 
     lowest: float
-    cold: float
     highest: float
 
 
 @dataclass(frozen=True)
 class Paced:
-    """A campaign's price, and what it was last reckoned from: day, spent (micros), share of that day's plan, at.
+    """A campaign's price, and what it was last reckoned from: day, budget and spent (micros) and share of the day, at.
 
     cpa: the second price, None without a target; cpa_cost micros and cpa_value applications of the day's posted clicks.
     """
@@ -85,6 +95,7 @@ class Paced:
     lowest: float
     highest: float
     planned: bool
+    budget: float
     spent: float
     share: float
     at: datetime
@@ -108,32 +119,36 @@ class Reading:
 
 
 def span_of(worth: np.ndarray, weight: np.ndarray, ceiling: int, reserve: int) -> Span:
-    """worth, weight float64[n]: of a click by each kind of seeker, and how many of those come.
-
-    Cold, a click of middling worth is bid half way (in ratios) between the reserve price and the ceiling.
-    """
+    """worth, weight float64[n]: of a click by each kind of seeker, and how many of those come."""
     usable = np.isfinite(worth) & (worth > 0) & (weight > 0)
     if not usable.any():
-        return Span(0.0, 0.0, 0.0)
+        return Span(0.0, 0.0)
     values, weights = worth[usable], weight[usable]
     order = np.argsort(values)
     passed = np.cumsum(weights[order]) / weights.sum()
-    low, middle, high = (
-        float(values[order][min(np.searchsorted(passed, at), len(order) - 1)]) for at in (0.05, 0.5, 1)
-    )
-    least, most = low / max(ceiling, 1), 1.05 * high / max(min(reserve, ceiling), 1)
-    cold = middle / math.sqrt(max(ceiling, 1) * max(min(reserve, ceiling), 1))
-    return Span(least, min(max(cold, least), most), max(most, least))
+    low = float(values[order][min(int(np.searchsorted(passed, LEAST)), len(order) - 1)])
+    least, most = low / max(ceiling, 1), 1.05 * float(values.max()) / max(min(reserve, ceiling), 1)
+    return Span(least, max(most, least))
 
 
 def begun(span: Span, prior: float | None, reading: Reading, now: datetime) -> Paced:
     """A campaign that had no price; prior: the price of planned campaigns like it, None where there are none."""
-    price = span.cold if prior is None else min(max(prior, span.lowest), span.highest)
+    price = span.highest if prior is None else min(max(prior, span.lowest), span.highest)
     cpa = None if reading.target_cpa is None else 1 / reading.target_cpa
     return Paced(
-        reading.day, price, span.lowest, span.highest, False, reading.spent, reading.share, now, cpa,
-        reading.cost, reading.value,
-    )  # fmt: skip
+        reading.day,
+        price,
+        span.lowest,
+        span.highest,
+        False,
+        reading.budget,
+        reading.spent,
+        reading.share,
+        now,
+        cpa,
+        reading.cost,
+        reading.value,
+    )
 
 
 def advance(before: Paced, reading: Reading, now: datetime, config: PacingConfig, plan_price: float | None) -> Paced:
@@ -147,6 +162,8 @@ def advance(before: Paced, reading: Reading, now: datetime, config: PacingConfig
     steady = timedelta(0) <= now - before.at <= timedelta(seconds=config.gap_seconds)
     if steady:
         eta = config.eta if planned else config.eta_cold
+        if not planned and reading.spent <= spent:
+            eta *= FALLS
         floor = before.lowest
         price = float(next_price(price, reading.spent, spent, reading.budget, reading.share, share, eta, floor))
     return replace(
@@ -154,6 +171,7 @@ def advance(before: Paced, reading: Reading, now: datetime, config: PacingConfig
         day=reading.day,
         price=min(max(price, before.lowest), before.highest),
         planned=planned,
+        budget=reading.budget,
         spent=reading.spent,
         share=reading.share,
         at=now,
@@ -161,6 +179,11 @@ def advance(before: Paced, reading: Reading, now: datetime, config: PacingConfig
         cpa_cost=reading.cost,
         cpa_value=reading.value,
     )
+
+
+def shown(state: Paced, config: PacingConfig) -> float:
+    """The price to bid by: that of the state, or infinite while the campaign is held."""
+    return math.inf if state.spent > (state.share + config.lead) * state.budget else state.price
 
 
 def _next_cpa(before: Paced, reading: Reading, same_day: bool, steady: bool, eta: float) -> float | None:

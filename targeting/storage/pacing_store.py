@@ -21,7 +21,12 @@ from targeting.storage.ledger_tables import BalanceRow, DayBalanceRow, ReserveRo
 from targeting.storage.pacing_tables import PacingRow, PacingTurnRow
 
 _CHUNK = 1_000  # rows of one transaction: slates wait for no longer one
-_STATE = {"spent": "spent_micros", "at": "stepped_at", "cpa": "cpa_price"}  # where a field has another name as column
+_STATE = {
+    "budget": "budget_micros",
+    "spent": "spent_micros",
+    "at": "stepped_at",
+    "cpa": "cpa_price",
+}  # where a field has another name as column
 _PACING = cast(Table, PacingRow.__table__)
 
 

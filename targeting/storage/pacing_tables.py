@@ -25,6 +25,7 @@ class PacingRow(Base):
     lowest: Mapped[float]
     highest: Mapped[float]
     planned: Mapped[bool]
+    budget_micros: Mapped[float]
     spent_micros: Mapped[float]
     share: Mapped[float]
     cpa_price: Mapped[float | None]

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("day", sa.String(10), nullable=False),
         *(sa.Column(name, sa.Double(), nullable=False) for name in ("price", "lowest", "highest")),
         sa.Column("planned", sa.Boolean(), nullable=False),
-        *(sa.Column(name, sa.Double(), nullable=False) for name in ("spent_micros", "share")),
+        *(sa.Column(name, sa.Double(), nullable=False) for name in ("budget_micros", "spent_micros", "share")),
         sa.Column("cpa_price", sa.Double()),
         *(sa.Column(name, sa.Double(), nullable=False) for name in ("cpa_cost", "cpa_value")),
         sa.Column("stepped_at", TIME, nullable=False),

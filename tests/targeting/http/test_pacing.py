@@ -70,11 +70,16 @@ def test_prices_rise_when_money_goes_too_fast_and_survive_a_restart(world: World
     assert first["daily"] == pytest.approx(first["price_per_micro"] * 1_000_000)
     assert first["budget"] is None
     assert "10 % more budget for today, 1.00 EUR" in first["in_words"]
-    world.send(click("e1", world.slate(seeker_id="s1")[0]))
+    for _ in range(3):
+        world.clock.advance(timedelta(minutes=4))
+        tick(world)
+    idle = delivery(world, campaign_id)["shadow_prices"]["price_per_micro"]
+    assert idle < first["price_per_micro"]
+    world.send(click("e1", world.slate(seeker_id="s1")[0], occurred_at="2026-03-01T12:12:00Z"))
     world.clock.advance(timedelta(minutes=1))
     tick(world)
     found = delivery(world, campaign_id)["shadow_prices"]["price_per_micro"]
-    assert found > first["price_per_micro"]
+    assert found > idle
     with open_world() as again:
         assert delivery(again, campaign_id)["shadow_prices"]["price_per_micro"] == found
 

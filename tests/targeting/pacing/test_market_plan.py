@@ -117,7 +117,7 @@ def test_more_traffic_than_forecast_is_more_supply_and_thin_segments_lean_on_all
 
 
 def test_money_that_is_no_constraint_has_no_price_in_words_either() -> None:
-    state = Paced("2026-03-02", 1e-8, 1e-8, 1e-5, True, 0.0, 0.0, NOW)
+    state = Paced("2026-03-02", 1e-8, 1e-8, 1e-5, True, 1e6, 0.0, 0.0, NOW)
     found = shadow_price(campaign("a"), state, PlannedDay(1_000_000, 0.5))
     assert (found.per_micro, found.ten_percent) == (0, 0)
     assert "more budget would bring nothing" in found.in_words
