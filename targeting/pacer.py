@@ -82,7 +82,7 @@ class Pacer:
             self._step(now, running)
             self._shown = minute
         else:
-            self._follow(running)
+            self._follow(now, running)
         turn = int(now.timestamp() // self.config.replan_seconds)
         planning = self._thread is not None and self._thread.is_alive()
         if not planning and not self._stopping and running and self._store.take("plan", turn):
@@ -110,43 +110,57 @@ class Pacer:
     def _step(self, now: datetime, running: Running) -> None:
         stored = self._store.read()
         readings = self._readings(now, [campaign for campaign, _ in running])
-        priors = _priors({each.campaign_id: each for each, _ in running}, stored, planned=True)
         states: dict[str, Paced] = {}
         mixed: dict[str, float] = {}
-        new = 0
-        for campaign, job in running:
+        for campaign, _ in running:
             name = campaign.campaign_id
-            before, reading = stored.get(name), readings[name]
+            before = stored.get(name)
             if before is not None:
-                states[name] = advance(before.state, reading, now, self.config, before.plan_price)
+                states[name] = advance(before.state, readings[name], now, self.config, before.plan_price)
                 if before.plan_price is not None:
                     mixed[name] = before.plan_price
-            elif new < NEW_A_MINUTE:
-                new += 1
-                span = _span(campaign, self._engine().prospects(campaign, job))
-                states[name] = begun(span, priors.get(pool_of(campaign)), reading, now)
         self._store.save(states, mixed)
-        plans = {name: Stored(state, None, None) for name, state in states.items()}
-        self._show(running, plans)
+        new = self._begin(now, running, stored, readings)
+        self._show(running, {name: Stored(state, None, None) for name, state in (states | new).items()})
 
-    def _follow(self, running: Running) -> None:
-        """Show what another worker has stored; twice a turn, since it takes the turn before it stores."""
+    def _begin(
+        self, now: datetime, running: Running, stored: Mapping[str, Stored], readings: Mapping[str, Reading]
+    ) -> dict[str, Paced]:
+        """First prices of the campaigns that are not stored, as many as one turn can do."""
+        priors = _priors({each.campaign_id: each for each, _ in running}, stored)
+        new = [(campaign, job) for campaign, job in running if campaign.campaign_id not in stored][:NEW_A_MINUTE]
+        states = {}
+        for campaign, job in new:
+            span = _span(campaign, self._engine().prospects(campaign, job))
+            prior = priors.get(pool_of(campaign))
+            states[campaign.campaign_id] = begun(span, prior, readings[campaign.campaign_id], now)
+        self._store.begin(states)
+        return states
+
+    def _follow(self, now: datetime, running: Running) -> None:
+        """Show what another worker has stored, twice a turn, since it takes the turn before it stores; and begin with
+        campaigns that are new: they do not wait for the minute."""
         turn = self._store.turn("minute")
-        if turn == self._shown and not self._look_again:
+        known = self.board.known()
+        unknown = [each for each, _ in running if each.campaign_id not in known]
+        if turn == self._shown and not self._look_again and not unknown:
             return
         self._look_again = turn != self._shown
         self._shown = turn
-        self._show(running, self._store.read())
+        stored = self._store.read()
+        if unknown:
+            begun_now = self._begin(now, running, stored, self._readings(now, unknown_of(running, stored)))
+            stored |= {name: Stored(state, None, None) for name, state in begun_now.items()}
+        self._show(running, stored)
 
     def _show(self, running: Running, stored: Mapping[str, Stored]) -> None:
         campaigns = {each.campaign_id: each for each, _ in running}
-        priors = _priors(campaigns, stored, planned=False) | _priors(campaigns, stored, planned=True)
         prices = {
             name: Price(shown(stored[name].state, self.config), stored[name].state.cpa)
             for name in campaigns
             if name in stored
         }
-        self.board.put(prices, priors)
+        self.board.put(prices, _middles(campaigns, prices))
 
     def _readings(self, now: datetime, campaigns: Sequence[Campaign]) -> dict[str, Reading]:
         funds, today = self.todays(now, campaigns)
@@ -250,10 +264,25 @@ def _span(campaign: Campaign, found: Prospects) -> Span:
     return span_of(each, found.retrieved * found.p_click, found.bid_micros, found.reserve_micros)
 
 
-def _priors(campaigns: Mapping[str, Campaign], stored: Mapping[str, Stored], planned: bool) -> dict[Pool, float]:
-    """The median price in each pool, of campaigns with a plan or of those without."""
+def unknown_of(running: Running, stored: Mapping[str, Stored]) -> list[Campaign]:
+    """The campaigns that have no price in the store."""
+    return [campaign for campaign, _ in running if campaign.campaign_id not in stored]
+
+
+def _priors(campaigns: Mapping[str, Campaign], stored: Mapping[str, Stored]) -> dict[Pool, float]:
+    """The median price in each pool as a share of the highest, of planned campaigns whose money is a constraint."""
     by_pool: dict[Pool, list[float]] = {}
     for name, found in stored.items():
-        if name in campaigns and found.state.planned is planned:
-            by_pool.setdefault(pool_of(campaigns[name]), []).append(found.state.price)
-    return {pool: float(np.median(prices)) for pool, prices in by_pool.items()}
+        state = found.state
+        if name in campaigns and state.planned and state.price > state.lowest * (1 + 1e-9):
+            by_pool.setdefault(pool_of(campaigns[name]), []).append(state.price / state.highest)
+    return {pool: float(np.median(shares)) for pool, shares in by_pool.items()}
+
+
+def _middles(campaigns: Mapping[str, Campaign], prices: Mapping[str, Price]) -> dict[Pool, float]:
+    """The median price in each pool: what a campaign bids by in the seconds before it has a price of its own."""
+    by_pool: dict[Pool, list[float]] = {}
+    for name, price in prices.items():
+        if np.isfinite(price.money):
+            by_pool.setdefault(pool_of(campaigns[name]), []).append(price.money)
+    return {pool: float(np.median(found)) for pool, found in by_pool.items()}

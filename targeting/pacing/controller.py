@@ -132,8 +132,9 @@ def span_of(worth: np.ndarray, weight: np.ndarray, ceiling: int, reserve: int) -
 
 
 def begun(span: Span, prior: float | None, reading: Reading, now: datetime) -> Paced:
-    """A campaign that had no price; prior: the price of planned campaigns like it, None where there are none."""
-    price = span.highest if prior is None else min(max(prior, span.lowest), span.highest)
+    """A campaign that had no price; prior: that of planned campaigns like it, as a share of their highest price (their
+    worth differs, where between the ends they lie less); None where there are none."""
+    price = span.highest if prior is None else min(max(prior * span.highest, span.lowest), span.highest)
     cpa = None if reading.target_cpa is None else 1 / reading.target_cpa
     return Paced(
         reading.day,

@@ -74,6 +74,10 @@ class PriceBoard:
         """prices by campaign id; prior: what a campaign that is not among them begins with."""
         self._found = prices, prior
 
+    def known(self) -> Mapping[str, Price]:
+        """Campaigns that have a price of their own."""
+        return self._found[0]
+
     def price(self, campaign: Campaign) -> Price:
         """0, so the ceiling is bid, where neither a price nor a prior is known."""
         prices, prior = self._found

@@ -121,15 +121,15 @@ def _reason(reason: Reason, market: MarketPlan, scale: float, unit: Unit) -> dic
     worths = {name: float(getattr(reason.worth, name) * scale) for name in ("budget", "bid", "segment")}
     place = None if reason.segment is None else list(market.segments[reason.segment])
     offers = [
-        f"10 % more budget up to {worths['budget']:.2g} more",
-        f"a 10 % higher bid up to {worths['bid']:.2g}",
+        f"10 % more budget up to {worths['budget']:.3g} more",
+        f"a 10 % higher bid up to {worths['bid']:.3g}",
         "no further segment would help"
         if place is None
         else f"one more segment, people of occupation {place[0] or 'untold'} in area {place[1] or 'untold'}, up to "
-        f"{worths['segment']:.2g}",
+        f"{worths['segment']:.3g}",
     ]
     detail = (
-        f"For the rest of the day the plan expects {reason.hires * scale:.2g} {unit}, and the budget could pay for "
-        f"{reason.wanted * scale:.2g}: {WHY[reason.code]}. What would bring more: {'; '.join(offers)}."
+        f"For the rest of the day the plan expects {reason.hires * scale:.3g} {unit}, and the budget could pay for "
+        f"{reason.wanted * scale:.3g}: {WHY[reason.code]}. What would bring more: {'; '.join(offers)}."
     )
     return {"code": reason.code, "worth": worths, "segment": place, "detail": detail}

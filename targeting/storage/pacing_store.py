@@ -94,6 +94,17 @@ class PacingStore:
             with self._database.writing() as session:
                 session.connection().execute(statement, some)
 
+    def begin(self, states: Mapping[str, Paced]) -> None:
+        """Store the first states of campaigns; one that somebody else has stored meanwhile stays as it is."""
+        rows = [_row(campaign_id, state, None) for campaign_id, state in sorted(states.items())]
+        if not rows:
+            return
+        for row in rows:
+            del row["taken_in"]
+        made = sqlite_insert(_PACING) if self._database.path else postgresql_insert(_PACING)
+        with self._database.writing() as session:
+            session.connection().execute(made.on_conflict_do_nothing(index_elements=["campaign_id"]), rows)
+
     def put_plan(
         self, prices: Mapping[str, float], plans: Mapping[str, Mapping[str, Any]], spans: Mapping[str, Span]
     ) -> None:

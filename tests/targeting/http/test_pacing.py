@@ -98,6 +98,16 @@ def test_one_process_moves_the_prices_of_a_minute_and_all_show_them(world: World
         assert pacer(other).minutes_behind() == 7
 
 
+def test_a_new_campaign_gets_its_price_before_the_minute_is_over(world: World) -> None:
+    world.activated()
+    tick(world)
+    second = world.activated()
+    assert second not in pacer(world).board.known()
+    tick(world)
+    assert second in pacer(world).board.known()
+    assert delivery(world, second)["shadow_prices"]["in_words"]
+
+
 def test_a_plan_needs_traffic_and_then_says_what_holds_a_campaign_back(world: World) -> None:
     campaign_id = world.activated(budget={"total": euros(10**10), "daily": euros(10**9)})
     tick(world)

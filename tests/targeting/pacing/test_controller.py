@@ -70,7 +70,7 @@ def test_a_new_day_begins_with_nothing_spent() -> None:
 
 def test_a_day_of_flat_traffic_is_spent_evenly_from_a_price_three_times_too_high_or_too_low() -> None:
     for first in (3e-6, 3e-7):
-        state = begun(Span(1e-9, 1e-3), first, reading(0.0, 0.0), NOW)
+        state = begun(Span(1e-9, 1e-3), first / 1e-3, reading(0.0, 0.0), NOW)
         spent, at_quarters = 0.0, []
         for minute in range(1, 1441):
             spent = min(1_000_000.0, spent + 1_500 * min(2.0, 1e-6 / state.price))  # dearer money buys less
