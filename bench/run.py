@@ -46,6 +46,7 @@ TABLES = (
     "replay",
     "off_policy",
     "feedback",
+    "control",
 )
 
 

@@ -24,6 +24,7 @@ from hiregraph.forecast_commands import forecast_app
 from hiregraph.ledger_commands import ledger_app
 from hiregraph.log_commands import logs_app
 from hiregraph.organic_commands import organic_app
+from hiregraph.plan_commands import plan_app
 from hiregraph.privacy_commands import seekers_app
 from hiregraph.rules_command import rules_app
 from hiregraph.text_commands import text_app
@@ -68,6 +69,7 @@ app.add_typer(db_app, name="db")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(plan_app, name="plan")
 app.add_typer(logs_app, name="logs")
 app.add_typer(seekers_app, name="seekers")
 

@@ -34,6 +34,7 @@ from targeting.http.api import create_app
 from targeting.http.live import Artefacts
 from targeting.http.problems import printable
 from targeting.migrations import upgrade
+from targeting.pacing.prices import PriceBoard
 from targeting.serving import ServingConfig
 from targeting.storage.database import Database
 from targeting.storage.store import Store
@@ -97,17 +98,20 @@ def build_app(settings: Deployment) -> FastAPI:
     config = service_config(settings)
     exploration = ExplorationBudget(config.serving.exploration_budget, config.billing.kappa)
     loaded = version_of(settings.artefacts)  # asked before: what is put there meanwhile is new
-    engine = load_engine(settings, config.serving, exploration)
+    prices = PriceBoard(config.pacing.auto_cpc_micros)
+    engine = load_engine(settings, config.serving, exploration, prices)
     if (missing := engine.ready()) is not None:
         log.warning("engine not ready, campaigns work all the same", missing=missing)
     else:
         _first_jobs(store, settings)
     if config.privacy.artefacts is None and settings.artefacts.is_dir():
         config = replace(config, privacy=replace(config.privacy, artefacts=settings.artefacts))
-    opened = partial(open_engine, settings, config.serving, exploration)
+    opened = partial(open_engine, settings, config.serving, exploration, prices)
     artefacts = Artefacts(partial(version_of, settings.artefacts), opened, loaded)
     secret = token_secret(settings)
-    app = create_app(store, engine, SystemClock(), config, secret=secret, housekeeping=True, artefacts=artefacts)
+    app = create_app(
+        store, engine, SystemClock(), config, secret=secret, housekeeping=True, artefacts=artefacts, prices=prices
+    )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGHUP, lambda *_: app.state.services.live.ask())
     return app
@@ -123,17 +127,25 @@ def open_store(url: str) -> Store:
 
 
 def load_engine(
-    settings: Deployment, serving: ServingConfig = ServingConfig(), exploration: ExplorationBudget | None = None
+    settings: Deployment,
+    serving: ServingConfig = ServingConfig(),
+    exploration: ExplorationBudget | None = None,
+    prices: PriceBoard | None = None,
 ) -> Engine:
     """The engine on its artefacts; without usable ones a stand-in that says what to do."""
     try:
-        return open_engine(settings, serving, exploration)
+        return open_engine(settings, serving, exploration, prices)
     except ArtefactError as error:
         return NoEngine(str(error))
 
 
-def open_engine(settings: Deployment, serving: ServingConfig, exploration: ExplorationBudget | None) -> Engine:
-    """The same, or ArtefactError. `exploration` outlives an engine: what was spent stays spent."""
+def open_engine(
+    settings: Deployment,
+    serving: ServingConfig,
+    exploration: ExplorationBudget | None,
+    prices: PriceBoard | None = None,
+) -> Engine:
+    """The same, or ArtefactError. `exploration` and `prices` outlive an engine: what was spent stays spent."""
     if not settings.artefacts.is_dir():
         raise ArtefactError(f"no artefacts in {settings.artefacts}; run `make demo` first, or give --artefacts")
     try:
@@ -149,6 +161,7 @@ def open_engine(settings: Deployment, serving: ServingConfig, exploration: Explo
         serving=serving,
         chance=random.SystemRandom().random,
         exploration=exploration,
+        prices=prices,
     )
 
 

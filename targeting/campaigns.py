@@ -58,10 +58,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class Bid:
-    """max_cpc is the price of a click in mode manual, and an optional ceiling in mode auto."""
+    """max_cpc is the most a click may cost: what a manual bid bids unless it is paced, an optional ceiling of an auto
+    bid. target_cpa: what a qualified application should cost on average, for auto bids."""
 
     mode: BidMode
     max_cpc: Money | None = None
+    target_cpa: Money | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,13 @@ def _blocks(job: Job | None, now: datetime, engine_missing: str | None) -> list[
 
 def _check_money(campaign: Campaign) -> None:
     total = campaign.budget.total
-    amounts = {"/budget/total": total, "/budget/daily": campaign.budget.daily, "/bid/max_cpc": campaign.bid.max_cpc}
+    bid = campaign.bid
+    amounts = {
+        "/budget/total": total,
+        "/budget/daily": campaign.budget.daily,
+        "/bid/max_cpc": bid.max_cpc,
+        "/bid/target_cpa": bid.target_cpa,
+    }
     for pointer, money in amounts.items():
         if money is None:
             continue
@@ -235,8 +243,22 @@ def _check_money(campaign: Campaign) -> None:
             raise CampaignError(pointer, f"{money}; the amount has to be greater than zero")
         if money.amount_micros > total.amount_micros:
             raise CampaignError(pointer, f"{money} is more than the total budget of {total}")
-    if campaign.bid.mode == "manual" and campaign.bid.max_cpc is None:
+    if bid.mode == "manual" and bid.max_cpc is None:
         raise CampaignError("/bid/max_cpc", "a manual bid needs max_cpc; give one or choose mode auto")
+    if bid.target_cpa is None:
+        return
+    if bid.mode == "manual":
+        raise CampaignError("/bid/target_cpa", "a manual bid has no target_cpa; choose mode auto or leave it out")
+    if campaign.objective == "clicks":
+        raise CampaignError(
+            "/bid/target_cpa", "a campaign for clicks has no cost per application; choose another objective"
+        )
+    if bid.max_cpc is not None and bid.max_cpc.amount_micros > bid.target_cpa.amount_micros:
+        raise CampaignError(
+            "/bid/target_cpa",
+            f"{bid.target_cpa} an application is less than max_cpc, {bid.max_cpc} a click; an application takes a "
+            "click at least, so give a higher target_cpa or a lower max_cpc",
+        )
 
 
 @cache

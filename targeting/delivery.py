@@ -35,6 +35,7 @@ Constraint = Literal[
     "audience",
     "frequency_cap",
     "ad_load",
+    "competition",
 ]
 HOURS = 48
 LOW_SHARE = 0.5  # a bid that wins less than this share of its slates is called low
@@ -125,7 +126,8 @@ class Market:
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """utilization over all live days (None: none yet); share of today's budget that the pacing would have spent."""
+    """utilization over all live days (None: none yet); planned: micros that the pacing means for today, share of them
+    that it would have spent by now."""
 
     campaign: Campaign
     state: DeliveryState
@@ -133,6 +135,7 @@ class DeliveryReport:
     figures: Figures
     today: Today
     utilization: float | None
+    planned: int
     share: float
     now: datetime
 
@@ -143,7 +146,7 @@ def today_of(campaign: Campaign, figures: Figures, now: datetime) -> Today:
     start, end = day_bounds(day, campaign.time_zone)
     mine = next((each for each in figures.days if each.day == day.isoformat()), None)
     posted, reserved = (0, 0) if mine is None else (mine.posted, mine.reserved)
-    return Today(day.isoformat(), start, end, _day_budget(campaign, figures.posted - posted), posted, reserved)
+    return Today(day.isoformat(), start, end, day_budget(campaign, figures.posted - posted), posted, reserved)
 
 
 def utilization(campaign: Campaign, figures: Figures, now: datetime) -> float | None:
@@ -163,7 +166,7 @@ def utilization(campaign: Campaign, figures: Figures, now: datetime) -> float | 
     while day <= last:
         first, following = day_bounds(day, campaign.time_zone)
         if first < following:
-            could += _day_budget(campaign, before)
+            could += day_budget(campaign, before)
             before += by_day.get(day.isoformat(), 0)
         day += timedelta(days=1)
     return figures.posted / could if could else None
@@ -226,7 +229,8 @@ def bid_for_half(share_won: Callable[[int], float], reserve_micros: int, most_mi
     return high
 
 
-def _day_budget(campaign: Campaign, posted_before: int) -> int:
+def day_budget(campaign: Campaign, posted_before: int) -> int:
+    """Micros a day may spend that begins when so much has been posted: min(daily cap, what remains)."""
     total, daily = campaign.budget.total.amount_micros, campaign.budget.daily
     left = max(0, total - posted_before)
     return left if daily is None else min(left, daily.amount_micros)

@@ -38,6 +38,7 @@ class SlateItem:
     tracking_token: str | None = None
     campaign_id: str | None = None
     offer: Token | None = None  # what the token says, for the ledger
+    value: float | None = None  # expected qualified applications of a click
     propensity: float | None = None  # chance that the policy put this job into this promoted slot
     explored: bool = False  # came in by lot, not by auction
     swapped: bool = False  # changed places with its neighbour

@@ -52,6 +52,12 @@ class Housekeeping:
         for task in self.tasks:
             self._try(task)
 
+    def run_first(self, name: str) -> None:
+        """Run a task ahead of its turn, where there is one of that name."""
+        for task in self.tasks:
+            if task.name == name:
+                self._try(task)
+
     def run_due(self) -> None:
         for task in self.tasks:
             if self._monotonic() >= self._due[task.name]:

@@ -26,25 +26,34 @@ from organic.rows import JobBook
 from organic.towers import Towers
 from targeting.campaigns import Campaign
 from targeting.learned import Learned
+from targeting.pacing.prices import PriceBoard
 from targeting.profiles import ProfileReader
 
 GRAPH_SPACE = "graph"
 LIVE = Filters((("campaign=live",),))
-AUTO_CPC_MICROS = 800_000  # ceiling of an auto bid per click until pacing on live spend sets it
 
 
 class Inventory:
     """Rows, occupations and campaigns of the jobs; one writer at a time, searches beside it."""
 
-    def __init__(self, learned: Learned, titles: ProfileReader, towers: Towers, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        learned: Learned,
+        titles: ProfileReader,
+        towers: Towers,
+        now: Callable[[], datetime],
+        prices: PriceBoard | None = None,
+    ) -> None:
+        self._prices = prices or PriceBoard()
         self._learned, self._titles, self._now = learned, titles, now
         self._taxonomy: Taxonomy = learned.taxonomy
         self._editions = [self._empty(towers)]  # two while vectors are renewed, the newer last
         self.book = JobBook()
         self._occupation: dict[str, int] = {}  # job id -> occupation
         self._terms_of: dict[int, list[str]] = {}  # occupation -> its learnt terms
-        self._campaigns: Mapping[str, tuple[Campaign, ...]] = {}  # job id -> live campaigns, best bid first
+        self._campaigns: Mapping[str, tuple[Campaign, ...]] = {}  # job id -> live campaigns, highest ceiling first
         self.job_of_campaign: Mapping[str, str] = {}  # the live ones; replaced as a whole
+        self._counted: tuple[np.ndarray, dict[str, np.ndarray]] | None = None  # see `_promoted_jobs`
         self._lock = threading.Lock()
 
     @property
@@ -53,7 +62,7 @@ class Inventory:
 
     @property
     def campaigns(self) -> Mapping[str, tuple[Campaign, ...]]:
-        """{job id: its live campaigns, best bid first}; a new mapping after every change."""
+        """{job id: its live campaigns, highest ceiling first}; a new mapping after every change."""
         return self._campaigns
 
     def attributes_of(self, job_id: str) -> list[str]:
@@ -85,12 +94,14 @@ class Inventory:
             for job, occupation in accepted:
                 self._occupation[job.job_id] = occupation
             self._put([job for job, _ in accepted])
+            self._counted = None
         return answers
 
     def delete(self, job_id: str) -> bool:
         with self._lock:
             row = self.book.remove(job_id)
             self._occupation.pop(job_id, None)
+            self._counted = None
             if row is None:
                 return False
             found = max(edition.index.delete(np.array([row])) for edition in self._editions)
@@ -104,10 +115,11 @@ class Inventory:
         with self._lock:
             before = set(self._campaigns)
             self._campaigns = {
-                job_id: tuple(sorted(found, key=lambda c: (-bid_ceiling(c), c.campaign_id)))
+                job_id: tuple(sorted(found, key=lambda c: (-self._prices.ceiling(c), c.campaign_id)))
                 for job_id, found in by_job.items()
             }
             self.job_of_campaign = {each.campaign_id: each.job_id for each in live}
+            self._counted = None
             changed = before.symmetric_difference(self._campaigns)
             rows = [row for job_id in sorted(changed) if (row := self.book.row(job_id)) is not None]
             self._put([job for row in rows if (job := self.book.job(row)) is not None])
@@ -121,24 +133,45 @@ class Inventory:
                 continue
             occupation, live = self._occupation.get(job.job_id), campaigns.get(job.job_id)
             if occupation is not None and live:
+                if len(live) > 1:
+                    live = tuple(sorted(live, key=lambda c: (-self._prices.keenness(c), c.campaign_id)))
                 found.append((job, occupation, live))
         return found
 
     def live_beside(self, job: Job) -> np.ndarray:
         """float64[C]: other promoted jobs by occupation, as seekers of the job's area see them; a remote job is seen
         from all areas, and has an average area beside it."""
-        near, far, areas = np.zeros(len(self._taxonomy)), np.zeros(len(self._taxonomy)), set()
-        for job_id in self._campaigns:
-            occupation, row = self._occupation.get(job_id), self.book.row(job_id)
-            other = None if row is None else self.book.job(row)
-            if other is None or occupation is None or job_id == job.job_id:
-                continue
-            if other.remote or (other.geo == job.geo and not job.remote):
-                near[occupation] += 1
+        remote, by_area = self._promoted_jobs()
+        near = remote + (0.0 if job.remote else by_area.get(job.geo, 0.0))
+        here = by_area
+        row = self.book.row(job.job_id) if job.job_id in self._campaigns else None
+        own, at = None if row is None else self.book.job(row), self._occupation.get(job.job_id)
+        if own is not None and at is not None:
+            if own.remote or (own.geo == job.geo and not job.remote):
+                near[at] -= 1
             elif job.remote:
-                far[occupation] += 1
-                areas.add(other.geo)
-        return np.asarray(near + far / max(1, len(areas)))
+                here = {geo: counts.copy() for geo, counts in by_area.items()}
+                here[own.geo][at] -= 1
+        if not job.remote:
+            return np.asarray(near)
+        areas = [counts for counts in here.values() if counts.any()]
+        return np.asarray(near + sum(areas, np.zeros(len(near))) / max(1, len(areas)))
+
+    def _promoted_jobs(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """(remote, {area: the others}) float64[C] each: promoted jobs by occupation; counted again after a change."""
+        counted = self._counted
+        if counted is None:
+            remote, by_area = np.zeros(len(self._taxonomy)), dict[str, np.ndarray]()
+            with self._lock:
+                for job_id in self._campaigns:
+                    occupation, row = self._occupation.get(job_id), self.book.row(job_id)
+                    found = None if row is None else self.book.job(row)
+                    if found is None or occupation is None:
+                        continue
+                    counts = remote if found.remote else by_area.setdefault(found.geo, np.zeros(len(remote)))
+                    counts[occupation] += 1
+                counted = self._counted = remote, by_area
+        return counted
 
     def renew(self, towers: Towers, switch: Callable[[Index, Towers], None]) -> int:
         """Give all jobs the vectors of other towers; `switch` is called once all have one. Returns how many."""
@@ -192,9 +225,3 @@ class Inventory:
             attributes = job_attributes(occupation, self._taxonomy)
             found = self._terms_of[occupation] = [*attributes, *self._learned.links.terms_of_job(attributes)]
         return found
-
-
-def bid_ceiling(campaign: Campaign) -> int:
-    """int64 micros per click: the campaign's own maximum, or the default ceiling of an auto bid."""
-    maximum = campaign.bid.max_cpc
-    return maximum.amount_micros if maximum is not None else AUTO_CPC_MICROS

@@ -31,9 +31,10 @@ from targeting.audience_view import AudienceView
 from targeting.campaigns import Campaign
 from targeting.engine import Audience, AudienceLink, Slate, SlateRequest
 from targeting.exploration import Chance, ExplorationBudget
-from targeting.inventory import Inventory, bid_ceiling
+from targeting.inventory import Inventory
 from targeting.learned import Learned
 from targeting.link_targeting import CampaignLinkEdit, EditsInForce
+from targeting.pacing.prices import PriceBoard
 from targeting.profiles import ProfileReader, present_alone
 from targeting.prospects import ProspectReader, Prospects
 from targeting.selling import RESERVE_MICROS, Seller
@@ -64,24 +65,28 @@ class Marketplace:
         serving: ServingConfig = ServingConfig(),
         chance: Chance | None = None,
         exploration: ExplorationBudget | None = None,
+        prices: PriceBoard | None = None,
         version: str = "unsaved",
     ) -> None:
-        """chance: what decides on slots by lot (None: nobody does), exploration: what they have cost so far; version:
-        of the artefacts, for the tokens."""
+        """chance: what decides on slots by lot (None: nobody does), exploration: what they have cost so far; prices:
+        what campaigns bid by (None: their ceilings); version: of the artefacts, for the tokens."""
+        self._prices = prices or PriceBoard()
         self._learned, self._secret, self._now, self._nonce = learned, secret, now, nonce
         self._taxonomy: Taxonomy = learned.taxonomy
         self._titles = ProfileReader(self._taxonomy, encoder)  # of jobs, and at leisure
         profiles = self._titles if request_encoder is None else ProfileReader(self._taxonomy, request_encoder)
         towers = towers or TextTowers(encoder, request_encoder=request_encoder)
         self._audience = AudienceView(learned, self._titles, secret)
-        self._inventory = Inventory(learned, self._titles, towers, now)
+        self._inventory = Inventory(learned, self._titles, towers, now, self._prices)
         self._prospects = ProspectReader(learned, present_alone(len(self._taxonomy)), liquidity.seats)
         context = Context(now, jobs_of(self._inventory.book), occupations_by_title(self._taxonomy))
         in_force = RULES if rules is None else build_rules(rules, context)
         self._recommender = Recommender(self._inventory.index, towers, self._inventory.book, rules=in_force)
         filters = self._recommender.hard_filters
         self._serving, self._origin = serving, Origin(version, serving.policy(liquidity, chance is not None))
-        self._seller = Seller(learned, self._inventory, profiles, filters, liquidity, now, serving, chance, exploration)
+        self._seller = Seller(
+            learned, self._inventory, profiles, filters, liquidity, now, serving, chance, exploration, self._prices
+        )
 
     @classmethod
     def load(
@@ -94,6 +99,7 @@ class Marketplace:
         serving: ServingConfig = ServingConfig(),
         chance: Chance | None = None,
         exploration: ExplorationBudget | None = None,
+        prices: PriceBoard | None = None,
     ) -> Marketplace:
         """The engine on what `graph fit` or the demo wrote; ArtefactError says what is missing or damaged.
 
@@ -120,6 +126,7 @@ class Marketplace:
             serving=serving,
             chance=chance,
             exploration=exploration,
+            prices=prices,
             version=version,
         )
 
@@ -177,7 +184,7 @@ class Marketplace:
 
     def prospects(self, campaign: Campaign, job: Job) -> Prospects:
         occupation, live = self._inventory.occupation_of(job), self._inventory.live_beside(job)
-        return self._prospects.of(occupation, job.wage, live, bid_ceiling(campaign), RESERVE_MICROS)
+        return self._prospects.of(occupation, job.wage, live, self._prices.ceiling(campaign), RESERVE_MICROS)
 
 
 def new_nonce() -> str:

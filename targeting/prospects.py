@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # these bring torch, which a service without model does witho
 
 @dataclass(frozen=True)
 class Prospects:
-    """By present occupation, n of them: codes ("" where nobody told); retrieved, p_click, p_apply float64[n] in [0, 1].
+    """By present occupation, n of them: codes ("" where nobody told); retrieved, p_click, p_apply float64[n] in [0, 1];
+    value float64[n]: qualified applications of a click.
 
     Of the job itself: bid_micros and reserve_micros per click, as the auction takes them. section_of: {code: section},
     of all occupations.
@@ -40,6 +41,7 @@ class Prospects:
     bid_micros: int
     reserve_micros: int
     section_of: dict[str, str]
+    value: np.ndarray
 
 
 class ProspectReader:
@@ -75,6 +77,7 @@ class ProspectReader:
             bid_micros,
             reserve_micros,
             {code: taxonomy.section_names[at] for code, at in zip(taxonomy.codes, section.tolist(), strict=True)},
+            learned.response.value_per_click(features).astype(np.float64),
         )
 
     def _retrieved(self, occupation: int, live: np.ndarray) -> np.ndarray:

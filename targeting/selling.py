@@ -6,7 +6,7 @@ A candidate whose P(click) or lift is not a number is skipped and counted: one b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -19,9 +19,10 @@ from targeting.audience import Liquidity
 from targeting.campaigns import Campaign
 from targeting.engine import SlateRequest
 from targeting.exploration import Chance, ExplorationBudget, Lottery, Placed
-from targeting.inventory import Inventory, bid_ceiling
+from targeting.inventory import Inventory
 from targeting.learned import Learned
 from targeting.outlooks import Outlook, Outlooks
+from targeting.pacing.prices import PriceBoard
 from targeting.profiles import ProfileReader
 from targeting.response import pair_features
 from targeting.retrieval import Retriever
@@ -108,7 +109,9 @@ class Seller:
         config: ServingConfig = ServingConfig(),
         chance: Chance | None = None,
         exploration: ExplorationBudget | None = None,
+        prices: PriceBoard | None = None,
     ) -> None:
+        self._prices = prices or PriceBoard()
         self._learned, self._profiles, self._now = learned, profiles, now
         self.retriever = Retriever(learned, inventory, hard_filters, liquidity)
         self._config, self._chance = config, chance
@@ -129,16 +132,20 @@ class Seller:
         if not found:
             return Sold((), code, 0.0)
         occupation = np.array([each.occupation for each in found])
-        p_click = self._p_click(found, occupation, current, outlook)
-        usable = np.isfinite(p_click) & np.isfinite(lift[occupation])
+        p_click, value = self._responses(found, occupation, current, outlook)
+        usable = np.isfinite(p_click) & np.isfinite(value) & np.isfinite(lift[occupation])
         skipped = len(found) - int(usable.sum())
         if skipped:
             found = [each for each, good in zip(found, usable.tolist(), strict=True) if good]
-            occupation, p_click = occupation[usable], p_click[usable]
-        auction = Auction.of(np.array([bid_ceiling(each.campaign) for each in found], np.int64), p_click, slots)
+            occupation, p_click, value = occupation[usable], p_click[usable], value[usable]
+        bids = [self._prices.bid(each.campaign, worth) for each, worth in zip(found, value.tolist(), strict=True)]
+        auction = Auction.of(np.array(bids, np.int64), p_click, slots)
         sales = [
-            self._sale(
-                found[placed.candidate], auction, slot, placed, float(lift[occupation[placed.candidate]]), example
+            replace(
+                self._sale(
+                    found[placed.candidate], auction, slot, placed, float(lift[occupation[placed.candidate]]), example
+                ),
+                value=float(value[placed.candidate]),
             )
             for slot, placed in enumerate(self._placed(found, auction))
         ]
@@ -148,10 +155,11 @@ class Seller:
         """The best share theta of the live campaigns in reach, by the graph; probability float32[1, C]."""
         return [Candidate(*found) for found in self.retriever.candidates(asked, example, probability)]
 
-    def _p_click(
+    def _responses(
         self, found: Sequence[Candidate], occupation: np.ndarray, current: int, outlook: Outlook
-    ) -> np.ndarray:
-        """float64[n] at the top position, NaN where the model does not know; occupation int64[n] of the candidates."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(P(click) at the top position, expected qualified applications of a click) float64[n] each, NaN where the
+        model does not know; occupation int64[n] of the candidates."""
         learned, section = self._learned, self._learned.taxonomy.section
         wage = np.array([each.job.wage or learned.wage[each.occupation] for each in found])
         own = learned.wage[current] if current >= 0 else self._median_wage
@@ -162,7 +170,8 @@ class Seller:
             (section[current] == section[occupation]) if current >= 0 else np.zeros(len(found)),
             np.log(wage / own),
         )
-        return learned.response.p_click(features).astype(np.float64)
+        p_click, value = learned.response.p_click(features), learned.response.value_per_click(features)
+        return p_click.astype(np.float64), value.astype(np.float64)
 
     def _placed(self, found: Sequence[Candidate], auction: Auction) -> list[Placed]:
         """What is shown in each slot that was sold."""

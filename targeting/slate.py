@@ -32,6 +32,7 @@ class Sale:
     token: str | None = None
     offer: Token | None = None  # what the token says
     links: tuple[FiredLink, ...] = ()  # see `engine.SlateItem`
+    value: float | None = None  # expected qualified applications of a click
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def _promoted(sale: Sale, position: int) -> SlateItem:
         campaign_id=sale.campaign.campaign_id,
         offer=sale.offer,
         links=sale.links,
+        value=sale.value,
         propensity=sale.propensity,
         explored=sale.explored,
         swapped=sale.swapped,

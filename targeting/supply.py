@@ -104,6 +104,33 @@ def fit_supply(
     return Supply(codes, here, mean, strength, hours, shape, days.noise, days.count, zone)
 
 
+@dataclass(frozen=True)
+class Cells:
+    """level float64[n, A]: requests an average hour by seekers of each present occupation in each area."""
+
+    occupations: tuple[str, ...]
+    areas: tuple[str, ...]
+    level: np.ndarray
+
+
+def cells_of(history: History, section_of: Mapping[str, str] | None = None) -> Cells:
+    """Every cell of the traffic, each area by itself with its thin cells pooled as in `fit_supply`."""
+    codes = tuple(sorted({occupation for occupation, _ in history.cells}))
+    areas = tuple(sorted({area for _, area in history.cells}))
+    place, column = ({name: at for at, name in enumerate(names)} for names in (codes, areas))
+    seen = np.zeros((len(codes), len(areas)), np.int64)
+    for (occupation, area), requests in history.cells.items():
+        seen[place[occupation], column[area]] = requests
+    sections = section_of or {}
+    names = {name: at for at, name in enumerate(sorted({sections.get(code, "") for code in codes}))}
+    section = np.array([names[sections.get(code, "")] for code in codes], np.int64)
+    everywhere = seen.sum(1)
+    mean = [_pooled(everywhere, seen[:, at], section, len(names))[0] for at in range(len(areas))]
+    _, hours, _ = fit_shape(history, "UTC")
+    level = np.stack(mean, axis=1) if mean else np.zeros((len(codes), 0))
+    return Cells(codes, areas, level / max(hours, 1e-9))
+
+
 def _pooled(
     everywhere: np.ndarray, here: np.ndarray, section: np.ndarray, sections: int
 ) -> tuple[np.ndarray, np.ndarray]:

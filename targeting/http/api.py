@@ -40,6 +40,8 @@ from targeting.http.live import Artefacts, Live, replacements, warm
 from targeting.http.meter import Meter
 from targeting.http.problems import install, responses
 from targeting.http.services import Services
+from targeting.pacer import Pacer
+from targeting.pacing.prices import PriceBoard
 from targeting.profile_log import ProfileLog
 from targeting.storage.database import StoreUnavailableError
 from targeting.storage.erasure import Erasure
@@ -49,6 +51,7 @@ from targeting.storage.journal import Journal
 from targeting.storage.keys import KeyRing
 from targeting.storage.link_edits import LinkEdits
 from targeting.storage.mirror import Mirror
+from targeting.storage.pacing_store import PacingStore
 from targeting.storage.profile_store import ProfileStore
 from targeting.storage.shown import ShownLog
 from targeting.storage.store import Store
@@ -78,12 +81,14 @@ def create_app(
     secret: bytes | None = None,
     housekeeping: bool = False,
     artefacts: Artefacts | None = None,
+    prices: PriceBoard | None = None,
 ) -> FastAPI:
     """The app; starting it fills the engine from the store, stopping it checkpoints and closes the store.
 
     secret: what the engine signs its tokens with. Without it every token of an event is refused.
     housekeeping: run the background tasks (a server does; tests run them by hand).
     artefacts: where the next engine comes from; without it `engine` serves to the end.
+    prices: what the engine's campaigns bid by; the pacing of this app writes there.
     """
     secret = secret or secrets.token_bytes(32)
     tombstones = Tombstones(secret)
@@ -103,6 +108,21 @@ def create_app(
     meter.watch("engine_revision_lag", lag, lambda: live.current.mirror.lag())
     profiles, profile_store = ProfileLog(config.privacy), ProfileStore(store.database, tombstones)
     erasure = Erasure(store.database, tombstones, entropy, profiles.forget, config.privacy.artefacts)
+    insight = insight_of(store.database, config)
+    pacer = Pacer(
+        PacingStore(store.database),
+        prices or PriceBoard(config.pacing.auto_cpc_micros),
+        clock,
+        lambda: _up_to_date(live.current.mirror).running,
+        lambda: live.current.engine,
+        insight.traffic,
+        insight.track,
+        config.billing.kappa,
+        config.pacing,
+        meter.count_plan,
+    )
+    behind = "Minutes since any worker moved the prices of campaigns"
+    meter.watch("pacing_minutes_behind", behind, lambda: pacer.minutes_behind())
     services = Services(
         store,
         live,
@@ -118,7 +138,8 @@ def create_app(
         profiles,
         erasure,
         TrafficBuffer(config.traffic),
-        insight_of(store.database, config),
+        insight,
+        pacer,
     )
     release = Task("release reserves", 1.0, lambda: meter.count_released(journal.release(clock.now())))
     note = Task("profiles", config.privacy.flush_seconds, lambda: profile_store.flush(profiles))
@@ -127,17 +148,21 @@ def create_app(
     count = Task("traffic", config.traffic.flush_seconds, lambda: services.insight.traffic.flush(services.traffic))
     forget = Task("old traffic", 3_600.0, lambda: services.insight.traffic.forget(clock.now()))
     settle = Task("early events", 60.0, lambda: ingestion.replay(clock.now()))
-    tasks = Housekeeping((release, note, erase, renew, count, forget, settle), failed=meter.count_failed_task)
+    pace = (Task("pacing", config.pacing.look_seconds, pacer.tick),) if config.pacing.on else ()
+    tasks = Housekeeping((release, note, erase, renew, count, forget, settle, *pace), failed=meter.count_failed_task)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(services.mirror.catch_up)
         if housekeeping:
             await run_in_threadpool(warm, live.current.engine)
+            await run_in_threadpool(tasks.run_first, "pacing")
             tasks.start()
         yield
+        pacer.stop(0.0)
         if housekeeping:
             await run_in_threadpool(tasks.stop)
+        await run_in_threadpool(pacer.stop, config.pacing.solve_seconds)
         await run_in_threadpool(live.wait, 5.0)
         await run_in_threadpool(store.close)
 
@@ -167,3 +192,8 @@ def create_app(
         new_request_id=lambda: f"req_{entropy(12).hex()}",
     )
     return app
+
+
+def _up_to_date(mirror: Mirror) -> Mirror:
+    mirror.catch_up()
+    return mirror

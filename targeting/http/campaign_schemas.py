@@ -67,11 +67,14 @@ class BudgetIn(Model):
 
 
 class BidIn(Model):
+    """target_cpa: what a qualified application should cost on average; for auto bids."""
+
     mode: BidMode
     max_cpc: MoneyIn | None = None
+    target_cpa: MoneyIn | None = None
 
     def bid(self) -> Bid:
-        return Bid(self.mode, _money(self.max_cpc))
+        return Bid(self.mode, _money(self.max_cpc), _money(self.target_cpa))
 
 
 class CampaignIn(Model):
@@ -119,6 +122,7 @@ class BudgetPatch(Model):
 class BidPatch(Model):
     mode: BidMode = _left_out()
     max_cpc: MoneyIn | None = None
+    target_cpa: MoneyIn | None = None
 
 
 class CampaignPatch(Model):
@@ -158,6 +162,7 @@ class BudgetOut(Model):
 class BidOut(Model):
     mode: BidMode
     max_cpc: MoneyOut | None
+    target_cpa: MoneyOut | None
 
 
 class ReasonOut(Model):
@@ -197,7 +202,7 @@ class CampaignOut(Model):
         return cls(
             **{name: getattr(campaign, name) for name in plain},
             budget=BudgetOut(total=MoneyOut.of(campaign.budget.total), daily=_shown(daily)),
-            bid=BidOut(mode=campaign.bid.mode, max_cpc=_shown(max_cpc)),
+            bid=BidOut(mode=campaign.bid.mode, max_cpc=_shown(max_cpc), target_cpa=_shown(campaign.bid.target_cpa)),
             delivery=DeliveryOut(state=delivery.state, reasons=reasons),
         )
 

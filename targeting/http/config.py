@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from targeting.forecast import ForecastConfig
 from targeting.http.limits import LimitsConfig
+from targeting.pacing.controller import PacingConfig
 from targeting.profile_log import PrivacyConfig
 from targeting.serving import ServingConfig
 from targeting.storage.invalid_clicks import InvalidClickConfig
@@ -26,3 +27,4 @@ class ServiceConfig:
     serving: ServingConfig = field(default_factory=ServingConfig)
     traffic: TrafficConfig = field(default_factory=TrafficConfig)
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
+    pacing: PacingConfig = field(default_factory=PacingConfig)

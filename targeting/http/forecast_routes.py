@@ -36,4 +36,5 @@ def read_delivery(me: Reader, here: Here, campaign_id: ObjectId) -> Any:
     campaign, now = here.campaign(campaign_id, me), here.clock.now()
     job, deleted = here.store.jobs_by_id({campaign.job_id})[campaign.job_id]
     closed = campaign_id in here.journal.closed([campaign], now)
-    return DeliveryReportOut.of(here.insight.report(campaign, None if deleted else job, here.engine, closed, now))
+    report, price = here.insight.report(campaign, None if deleted else job, here.engine, closed, now)
+    return DeliveryReportOut.of(report, price)

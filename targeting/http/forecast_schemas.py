@@ -9,12 +9,13 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from market.money import Money
-from targeting.campaigns import DeliveryState, Pacing, Status
-from targeting.delivery import Constraint, DeliveryReport, all_hours
+from targeting.campaigns import Campaign, DeliveryState, Pacing, Status
+from targeting.delivery import Constraint, DeliveryReport, Today, all_hours
 from targeting.forecast import Estimate, Scenario
 from targeting.http.campaign_schemas import MoneyOut
 from targeting.http.insight import Outlook, requests_shown
 from targeting.http.schemas import Model, NoteOut
+from targeting.pacing.told import ShadowPrice
 from targeting.reach import REACH_FLOOR
 
 
@@ -166,22 +167,43 @@ class UtilizationOut(Model):
 
 
 class PacingTargetOut(Model):
-    """share of today's budget that the pacing would have spent by now, and that in money.
+    """planned: what the pacing means to spend today; share of it that should be spent by now, and that in money.
 
-    Serving does not slow down for it yet: it is a yardstick.
+    Bids follow it: the controller lowers and raises them so that the money lasts.
     """
 
     pacing: Pacing
+    planned: MoneyOut
     share: Annotated[float, Field(ge=0, le=1)]
     amount: MoneyOut
     posted: MoneyOut
 
 
 class ShadowPricesOut(Model):
-    """What one more unit of a budget would bring, from the plan; null as long as there is no plan."""
+    """What one more unit of money (1 EUR) would bring today, in expected `unit`: of the daily budget, or of the total
+    where that is what limits today; null as long as the campaign has no price. ten_percent: of a tenth more of today's
+    budget. A derivative: good for small changes."""
 
     budget: float | None = None
     daily: float | None = None
+    price_per_micro: float | None = None
+    unit: str | None = None
+    ten_percent: float | None = None
+    in_words: str | None = None
+
+    @classmethod
+    def of(cls, found: ShadowPrice, campaign: Campaign, today: Today) -> Self:
+        daily = campaign.budget.daily
+        by_day = daily is not None and today.budget >= daily.amount_micros
+        unit = found.per_micro * 1_000_000
+        return cls(
+            budget=None if by_day else unit,
+            daily=unit if by_day else None,
+            price_per_micro=found.per_micro,
+            unit=found.unit,
+            ten_percent=found.ten_percent,
+            in_words=found.in_words,
+        )
 
 
 class DeliveryReportOut(Model):
@@ -209,7 +231,7 @@ class DeliveryReportOut(Model):
     shadow_prices: ShadowPricesOut
 
     @classmethod
-    def of(cls, report: DeliveryReport) -> Self:
+    def of(cls, report: DeliveryReport, price: ShadowPrice | None = None) -> Self:
         campaign, figures, today = report.campaign, report.figures, report.today
 
         def money(micros: int) -> MoneyOut:
@@ -242,8 +264,9 @@ class DeliveryReportOut(Model):
             ),
             pacing_target=PacingTargetOut(
                 pacing=campaign.pacing,
+                planned=money(report.planned),
                 share=round(report.share, 4),
-                amount=money(math.floor(report.share * today.budget)),
+                amount=money(math.floor(report.share * report.planned)),
                 posted=money(today.posted),
             ),
             by_hour=tuple(
@@ -260,7 +283,7 @@ class DeliveryReportOut(Model):
                 )
                 for each in figures.days
             ),
-            shadow_prices=ShadowPricesOut(),
+            shadow_prices=ShadowPricesOut() if price is None else ShadowPricesOut.of(price, campaign, today),
         )
 
 

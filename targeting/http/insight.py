@@ -22,7 +22,6 @@ from targeting.delivery import (
     Today,
     bid_for_half,
     causes,
-    pacing_share,
     today_of,
     utilization,
 )
@@ -39,8 +38,11 @@ from targeting.forecast import (
     win_chances,
 )
 from targeting.http.config import ServiceConfig
+from targeting.pacing.planned_day import DayPlanner
+from targeting.pacing.told import ShadowPrice, held_back, shadow_price
 from targeting.storage.database import Database
 from targeting.storage.delivery_store import DeliveryStore
+from targeting.storage.pacing_store import PacingStore
 from targeting.storage.track_record import TrackRecords
 from targeting.storage.traffic_store import TrafficStore
 from targeting.supply import Supply, fit_supply
@@ -75,6 +77,7 @@ class Insight:
     traffic: TrafficStore
     track: TrackRecords
     ledger: DeliveryStore
+    pacing: PacingStore
     config: ForecastConfig
 
     def outlook(self, draft: Campaign, job: Job, prospects: Prospects, now: datetime, seed: int) -> Outlook:
@@ -102,18 +105,23 @@ class Insight:
 
     def report(
         self, campaign: Campaign, job: Job | None, engine: Engine, out_of_money: bool, now: datetime
-    ) -> DeliveryReport:
-        """How the campaign is doing; job None: deleted."""
+    ) -> tuple[DeliveryReport, ShadowPrice | None]:
+        """How the campaign is doing, and what its money is worth (None: not priced yet); job None: deleted."""
         stands = delivery(campaign, job, now, engine.ready(), out_of_money)
         figures = self.figures(campaign, now)
         today, market = today_of(campaign, figures, now), None
         if job is not None and stands.state == "delivering":
             market = self.market(campaign, job, engine.prospects(campaign, job), today, now)
         why = causes(campaign, job, stands, figures, today, market)
-        share = pacing_share(campaign, today, now, self.shape(campaign, now))
-        return DeliveryReport(
-            campaign, stands.state, why, figures, today, utilization(campaign, figures, now), share, now
-        )
+        day = DayPlanner(now, {campaign.time_zone: self.shape(campaign, now)}).of(campaign, today)
+        stored = self.pacing.plan_of(campaign.campaign_id)
+        if stored is not None and stands.state == "delivering":
+            cause = held_back(campaign, today, day, stored.plan)
+            why = why if cause is None else (cause, *why)
+        price = None if stored is None else shadow_price(campaign, stored.state, day)
+        overall = utilization(campaign, figures, now)
+        report = DeliveryReport(campaign, stands.state, why, figures, today, overall, day.budget, day.share, now)
+        return report, price
 
     def figures(self, campaign: Campaign, now: datetime) -> Figures:
         since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
@@ -219,5 +227,6 @@ def insight_of(database: Database, config: ServiceConfig) -> Insight:
         TrafficStore(database, config.traffic),
         TrackRecords(database, config.billing.kappa, serving.per_hour, serving.per_day),
         DeliveryStore(database),
+        PacingStore(database),
         config.forecast,
     )

@@ -29,6 +29,7 @@ class Meter:
         self._broken = self._counter("ads_broken", "Slates whose promoted part failed in the engine")
         self._by_lot = self._counter("placements_by_lot", "Promoted items whose slot was left to chance", "how")
         self._artefacts = self._counter("artefact_loads", "New artefacts, by what became of them", "outcome")
+        self._plans = self._counter("pacing_plans", "Plans of the market, by what became of them", "outcome")
         self._posted = self._counter("posted_micros", "Billed for clicks", "currency")
         self._released = self._counter("reserves_released", "Reserves let go of without a click")
         self._tasks = self._counter("housekeeping_failures", "Background tasks that failed", "task")
@@ -65,6 +66,10 @@ class Meter:
     def count_artefacts(self, outcome: str) -> None:
         """switched or refused: what became of new artefacts."""
         self._artefacts.labels(outcome).inc()
+
+    def count_plan(self, outcome: str) -> None:
+        """accepted, refused (the last good prices stay) or failed."""
+        self._plans.labels(outcome).inc()
 
     def count_released(self, reserves: int) -> None:
         self._released.inc(reserves)

@@ -22,6 +22,7 @@ from targeting.http.live import Live
 from targeting.http.meter import Meter
 from targeting.http.problems import IdempotencyError, PreconditionError
 from targeting.http.schemas import ID_PATTERN
+from targeting.pacer import Pacer
 from targeting.profile_log import ProfileLog
 from targeting.storage.audit_log import Who
 from targeting.storage.erasure import Erasure
@@ -59,6 +60,7 @@ class Services:
     erasure: Erasure
     traffic: TrafficBuffer
     insight: Insight
+    pacer: Pacer
 
     @property
     def engine(self) -> Engine:

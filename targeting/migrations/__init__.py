@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
 from market.errors import ConfigError
-from targeting.storage import ledger_tables, seeker_tables, tables
+from targeting.storage import ledger_tables, pacing_tables, seeker_tables, tables
 from targeting.storage.base import Base
 from targeting.storage.database import Database
 
@@ -33,8 +33,8 @@ def upgrade(database: Database) -> tuple[str | None, str]:
 
 
 def metadata() -> MetaData:
-    """All tables of the store, from the three modules that declare them."""
-    for module in (tables, ledger_tables, seeker_tables):
+    """All tables of the store, from the four modules that declare them."""
+    for module in (tables, ledger_tables, seeker_tables, pacing_tables):
         assert module.Base is Base
     return Base.metadata
 

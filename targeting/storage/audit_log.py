@@ -109,7 +109,7 @@ def digest(before: str, number: int, change: Change) -> str:
 
 def campaign_record(campaign: Campaign) -> dict[str, Any]:
     """A campaign as plain JSON, field by field; money in whole micros of its currency."""
-    daily, max_cpc = campaign.budget.daily, campaign.bid.max_cpc
+    daily, max_cpc, target_cpa = campaign.budget.daily, campaign.bid.max_cpc, campaign.bid.target_cpa
     return {
         "job_id": campaign.job_id,
         "name": campaign.name,
@@ -118,6 +118,7 @@ def campaign_record(campaign: Campaign) -> dict[str, Any]:
         "daily_micros": None if daily is None else daily.amount_micros,
         "bid_mode": campaign.bid.mode,
         "max_cpc_micros": None if max_cpc is None else max_cpc.amount_micros,
+        "target_cpa_micros": None if target_cpa is None else target_cpa.amount_micros,
         "objective": campaign.objective,
         "starts_at": format_rfc3339(campaign.starts_at),
         "ends_at": None if campaign.ends_at is None else format_rfc3339(campaign.ends_at),

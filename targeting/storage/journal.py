@@ -95,6 +95,10 @@ class Served:
             if item.tracking_token is not None and item.offer is not None
         ]
 
+    def value_of(self, token: Token) -> float | None:
+        """Qualified applications that a click on the item with this token is expected to bring."""
+        return next((item.value for item in self.items if item.offer == token), None)
+
 
 @dataclass(frozen=True)
 class Click:
@@ -252,6 +256,7 @@ class Journal:
 
     def _reserve_row(self, key: str, token: Token, served: Served, held: int) -> dict[str, object]:
         return {
+            "value": served.value_of(token),
             "token_id": key,
             "slate_id": served.slate_id,
             "campaign_id": token.campaign_id,

@@ -58,7 +58,8 @@ class SlateRow(Base):
 class ReserveRow(Base):
     """One promoted item served: its price, what is held for it until release_at, what its click was billed.
 
-    lane groups the tokens of which together only the dearest is billed; state is open, clicked or released.
+    lane groups the tokens of which together only the dearest is billed; state is open, clicked or released. value:
+    qualified applications that a click was expected to bring (None: served before that was written down).
     """
 
     __tablename__ = "reserves"
@@ -82,6 +83,7 @@ class ReserveRow(Base):
     held_micros: Mapped[int] = mapped_column(BigInteger)
     posted_micros: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16))
+    value: Mapped[float | None]
     release_at: Mapped[datetime] = mapped_column(UtcTime)
 
 

@@ -50,6 +50,7 @@ class Mirror:
         self._wake_at: datetime | None = None  # when time alone changes what may be shown
         self._promoted: frozenset[str] = frozenset()  # job ids of running campaigns
         self._serving: list[Campaign] = []  # what may be shown, if it has money
+        self.running: tuple[tuple[Campaign, Job], ...] = ()  # the same, with their jobs; replaced as a whole
         self._closed: frozenset[str] = frozenset()  # campaigns without money
         self._look_at_money: datetime | None = None
 
@@ -153,6 +154,8 @@ class Mirror:
         self._promoted = frozenset(campaign.job_id for campaign in running)
         jobs = {job_id: None if gone else job for job_id, (job, gone) in self._store.jobs_by_id(self._promoted).items()}
         self._serving = [campaign for campaign in running if serves(campaign, jobs[campaign.job_id], now)]
+        found = [(campaign, jobs[campaign.job_id]) for campaign in self._serving]
+        self.running = tuple((campaign, job) for campaign, job in found if job is not None)
         # Before the campaigns: none is shown for a moment to those whom a veto keeps out.
         self._engine.set_link_edits(self._link_edits.of_campaigns([each.campaign_id for each in running]))
         self._show(self._journal.closed(self._serving, now))

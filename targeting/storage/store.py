@@ -294,13 +294,14 @@ def job_of(row: JobRow) -> Job:
 
 def _columns(campaign: Campaign) -> dict[str, Any]:
     same = "campaign_id account_id job_id name objective starts_at ends_at time_zone pacing status version created_at"
-    daily, max_cpc = campaign.budget.daily, campaign.bid.max_cpc
+    daily, max_cpc, target_cpa = campaign.budget.daily, campaign.bid.max_cpc, campaign.bid.target_cpa
     return {name: getattr(campaign, name) for name in same.split()} | {
         "currency": campaign.currency,
         "total_micros": campaign.budget.total.amount_micros,
         "daily_micros": None if daily is None else daily.amount_micros,
         "bid_mode": campaign.bid.mode,
         "max_cpc_micros": None if max_cpc is None else max_cpc.amount_micros,
+        "target_cpa_micros": None if target_cpa is None else target_cpa.amount_micros,
     }
 
 
@@ -314,7 +315,7 @@ def campaign_of(row: CampaignRow) -> Campaign:
         job_id=row.job_id,
         name=row.name,
         budget=Budget(Money(row.total_micros, row.currency), money(row.daily_micros)),
-        bid=Bid(cast(BidMode, row.bid_mode), money(row.max_cpc_micros)),
+        bid=Bid(cast(BidMode, row.bid_mode), money(row.max_cpc_micros), money(row.target_cpa_micros)),
         objective=cast(Objective, row.objective),
         starts_at=row.starts_at,
         ends_at=row.ends_at,

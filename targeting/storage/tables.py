@@ -57,6 +57,7 @@ class CampaignRow(Base):
         CheckConstraint(f"total_micros > 0 AND total_micros <= {MAX_MICROS}", name="total_in_range"),
         CheckConstraint("daily_micros > 0 AND daily_micros <= total_micros", name="daily_in_range"),
         CheckConstraint("max_cpc_micros > 0 AND max_cpc_micros <= total_micros", name="max_cpc_in_range"),
+        CheckConstraint("target_cpa_micros > 0 AND target_cpa_micros <= total_micros", name="target_cpa_in_range"),
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         Index("ix_campaigns_account_id", "account_id", "campaign_id"),
         Index("ix_campaigns_status", "status"),
@@ -71,6 +72,7 @@ class CampaignRow(Base):
     daily_micros: Mapped[int | None] = mapped_column(BigInteger)
     bid_mode: Mapped[str] = mapped_column(String(16))
     max_cpc_micros: Mapped[int | None] = mapped_column(BigInteger)
+    target_cpa_micros: Mapped[int | None] = mapped_column(BigInteger)
     objective: Mapped[str] = mapped_column(String(32))
     starts_at: Mapped[datetime] = mapped_column(UtcTime)
     ends_at: Mapped[datetime | None] = mapped_column(UtcTime)

@@ -197,7 +197,14 @@ def test_an_occupation_without_prices_of_its_own_has_those_of_all() -> None:
 
 def test_unknown_occupations_count_as_untold_and_the_frequency_cap_takes_its_share() -> None:
     prospects = Prospects(
-        ("nurse", ""), np.array([1.0, 0.5]), np.array([0.1, 0.2]), np.array([0.3, 0.4]), 200_000, 100_000, {}
+        ("nurse", ""),
+        np.array([1.0, 0.5]),
+        np.array([0.1, 0.2]),
+        np.array([0.3, 0.4]),
+        200_000,
+        100_000,
+        {},
+        np.ones(2),
     )
     two = replace(supply(), occupations=("new code", "nurse"), seen=np.ones(2), mean=np.ones(2), strength=np.ones(2))
     found = chances(two, prospects, {}, open_share=0.8)

@@ -22,8 +22,8 @@ from sim.generated import generated_taxonomy
 from targeting.audience import Liquidity
 from targeting.campaigns import Bid, Budget, Campaign
 from targeting.engine import SlateItem, SlateRequest
-from targeting.inventory import AUTO_CPC_MICROS
 from targeting.marketplace import Marketplace
+from targeting.pacing.prices import AUTO_CPC_MICROS
 from targeting.response import ResponseModel
 from targeting.selling import RESERVE_MICROS
 from targeting.serving import ServingConfig

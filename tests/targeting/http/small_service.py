@@ -50,7 +50,8 @@ class SmallEngine:
         self.ads_fail = self.set_campaigns_fails = False
         self.scores: dict[str, float] = {}
         self.price_micros, self.p_click, self.served = 1_000_000, 0.05, 0
-        self.p_apply = 0.2
+        self.p_apply, self.value = 0.2, 0.1
+        self.reserve_micros: int | None = None  # None: the price
         self.now: Callable[[], datetime] = lambda: NOW
         self.unsigned = False
         self.ads_broken = False
@@ -132,7 +133,9 @@ class SmallEngine:
             raise NotReadyError(self.missing)
         certain = np.ones(1)
         rates = certain, self.p_click * certain, self.p_apply * certain
-        return Prospects(("",), *rates, self.price_micros, self.price_micros, {})
+        return Prospects(
+            ("",), *rates, self.price_micros, self.reserve_micros or self.price_micros, {}, self.value * certain
+        )
 
     def ready(self) -> str | None:
         return self.missing

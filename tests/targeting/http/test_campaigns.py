@@ -21,7 +21,7 @@ def test_a_campaign_starts_as_a_draft_and_says_so(world: World) -> None:
     assert body["account_id"] == "acme"
     assert body["starts_at"] == "2026-03-01T12:00:00Z"
     assert body["budget"] == DRAFT["budget"]
-    assert body["bid"] == {"mode": "auto", "max_cpc": None}
+    assert body["bid"] == {"mode": "auto", "max_cpc": None, "target_cpa": None}
     assert answer.headers["location"] == f"/v1/campaigns/{body['campaign_id']}"
     read = world.call("analyst", "GET", answer.headers["location"])
     assert read.json() == body
@@ -129,7 +129,7 @@ def test_a_patch_changes_what_it_names(world: World) -> None:
     body = answer.json()
     assert (body["name"], body["ends_at"], body["version"]) == ("Carers", None, 2)
     assert body["budget"] == {"total": euros(100_000_000), "daily": None}
-    assert body["bid"] == {"mode": "auto", "max_cpc": euros(5)}
+    assert body["bid"] == {"mode": "auto", "max_cpc": euros(5), "target_cpa": None}
     assert body["pacing"] == "even"
     assert world.call("owner", "GET", path).json() == body
 

@@ -42,7 +42,7 @@ def test_a_click_shows_in_the_total_the_day_and_the_hour(world: World) -> None:
     assert today["remaining"] == euros(8_900_000)
     assert (today["starts_at"], today["ends_at"]) == ("2026-02-28T23:00:00Z", "2026-03-01T23:00:00Z")
     assert found["utilization"] == {"today": 0.1, "total": 0.1}
-    assert found["shadow_prices"] == {"budget": None, "daily": None}
+    assert set(found["shadow_prices"].values()) == {None}  # nobody has priced it yet
 
 
 def test_the_pacing_target_is_what_the_day_should_have_cost_by_now(world: World) -> None:
