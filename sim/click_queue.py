@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.compiled import njit
+from market.compiled import part
 
 
-@njit()
+@part()
 def push(heap: np.ndarray, moment: np.ndarray, size: int, when: float, item: int) -> int:
     """Add `item` at `when` to the first `size` entries of heap int64[n] and moment float64[n]; return the new size."""
     child = size
@@ -21,7 +21,7 @@ def push(heap: np.ndarray, moment: np.ndarray, size: int, when: float, item: int
     return size + 1
 
 
-@njit()
+@part()
 def pop(heap: np.ndarray, moment: np.ndarray, size: int) -> int:
     """Take the first entry, heap[0] at moment[0], away; return the new size."""
     last = size - 1

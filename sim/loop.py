@@ -13,8 +13,27 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from market.errors import ConfigError
-from sim.campaign_books import CampaignTerms, open_books
-from sim.loop_kernel import GONE, Candidates, Counts, Numbers, OpenItems, Organic, Scratch, Shown, Visits, play
+from sim.campaign_books import Lives, open_books
+from sim.loop_kernel import (
+    APPLY,
+    GONE,
+    GRADE,
+    ITEM,
+    LOGIT,
+    PAIR,
+    SERVING_TRIES,
+    SHOWN_AT,
+    TIMES,
+    Candidates,
+    Counts,
+    Jobs,
+    Numbers,
+    Organic,
+    Scratch,
+    Visits,
+    best_first,
+    play,
+)
 from targeting.auction import PRICING
 from targeting.ledger import KAPPA
 from targeting.serving import ServingConfig
@@ -181,42 +200,38 @@ def play_market(
     pacing: Pacing,
 ) -> Outcome:
     """Run all days. eligible bool[n] says which pairs the arm retrieves."""
-    visits, slots = len(traffic.seeker), len(rules.promoted_positions)
-    campaigns, seekers = len(terms.job), len(pairs.start) - 1
-    assert visits * slots < 2**31, "impressions are numbered in 32 bits"
-    candidates = _candidates(pairs, eligible)
-    books = open_books(rules.days, pacing.start_price)
+    visits, slots, seekers = len(traffic.seeker), len(rules.promoted_positions), len(pairs.start) - 1
+    candidates = _candidates(pairs, eligible, terms, rules)
+    longest = int(np.diff(candidates.start.astype(np.int64)).max(initial=0))
+    books = open_books(
+        terms.budget, terms.day_budget, terms.max_bid, terms.reserve, pacing.start_price.astype(np.float64), rules.days
+    )
+    counts = _no_counts(len(terms.job), seekers, rules.days)
     capacity = _room(traffic.second, TOKEN_SECONDS + rules.grace_seconds, slots)
-    counts = _no_counts(campaigns, seekers, rules.days)
-    longest = int(np.diff(candidates.start).max(initial=0))
     play(
         candidates,
         _organic(organic),
         Visits(traffic.seeker, traffic.second, traffic.number),
-        _terms(terms),
+        Jobs(terms.job.astype(np.int64), terms.openings.astype(np.int64)),
+        Lives(terms.opens, terms.closes, *(np.argsort(each, kind="stable") for each in (terms.opens, terms.closes))),
         _numbers(rules, pacing, traffic),
         books,
-        _no_items(capacity),
-        Shown(
-            np.empty(visits * slots, np.int32),
-            np.empty(visits * slots, np.int32),
-            np.full(len(candidates.campaign), -1, np.int32),
-            np.zeros(len(candidates.campaign), np.int16),
-        ),
+        np.empty(capacity, ITEM),
         counts,
         Scratch(
-            np.empty(longest, np.int64),
+            np.empty(longest, np.uint64),
             np.empty(longest, np.int64),
             np.empty(longest, np.float64),
             np.empty(longest, np.int64),
             np.empty(slots + 1, np.int64),
             np.empty(slots + 1, np.int64),
-            np.empty(3 * slots, np.int64),
+            np.empty(SERVING_TRIES * slots, np.int64),
         ),
         np.empty(capacity, np.int64),
         np.empty(capacity, np.float64),
     )
-    outcome = Outcome(posted=books.posted, by_day=books.by_day, final_price=books.price, **counts._asdict())
+    posted, price = books.account["posted"].copy(), books.offer["price"].copy()
+    outcome = Outcome(posted=posted, by_day=books.by_day, final_price=price, **counts._asdict())
     _assert_conserved(outcome, terms, visits * slots)
     return outcome
 
@@ -263,16 +278,26 @@ def run_market(
     return play_market(pairs, eligible, organic, traffic, terms, rules, Pacing(start_price, eta, price_floor, share))
 
 
-def _candidates(pairs: Pairs, eligible: np.ndarray) -> Candidates:
-    """Copies of the eligible pairs alone: what the auctions read lies side by side."""
+def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, rules: Rules) -> Candidates:
+    """Copies of the eligible pairs alone, the highest possible score of each seeker first."""
     kept = np.flatnonzero(eligible)
     counted = np.concatenate([[0], np.cumsum(eligible, dtype=np.int64)])
-    columns = ("p_click", "value_per_click", "click_logit", "p_apply", "grade")
-    return Candidates(
-        counted[pairs.start],
-        pairs.campaign[kept].astype(np.int32),
-        *(getattr(pairs, name)[kept].astype(np.float32) for name in columns),
-    )
+    start = counted[pairs.start]
+    # next float above: the bound has to hold for the score in double precision
+    most = terms.max_bid[pairs.campaign[kept]] * pairs.p_click[kept].astype(np.float64)
+    most = np.nextafter(most.astype(np.float32), np.float32(np.inf))
+    order = best_first(start, most)
+    kept = kept[order]
+    pair = np.zeros(len(kept), PAIR)
+    pair["most"] = most[order]
+    for name, column in (("campaign", "campaign"), ("p_click", "p_click"), ("value", "value_per_click")):
+        pair[name] = getattr(pairs, column)[kept]
+    depth = min(rules.frequency_cap, max(rules.serving.per_hour, rules.serving.per_day))
+    shown = np.empty((len(kept), SHOWN_AT + depth))
+    for column, name in ((LOGIT, "click_logit"), (APPLY, "p_apply"), (GRADE, "grade")):
+        shown[:, column] = getattr(pairs, name)[kept]
+    shown[:, TIMES] = 0
+    return Candidates(start.astype(np.uint64), pair, shown)
 
 
 def _organic(lists: OrganicLists) -> Organic:
@@ -284,14 +309,6 @@ def _organic(lists: OrganicLists) -> Organic:
         lists.grade,
         np.where(there, 0, GONE).astype(np.int16),
         there.sum(1),
-    )
-
-
-def _terms(terms: Terms) -> CampaignTerms:
-    money = (terms.budget, terms.day_budget, terms.max_bid, terms.reserve, terms.openings)
-    order = (np.argsort(moments, kind="stable") for moments in (terms.opens, terms.closes))
-    return CampaignTerms(
-        terms.job.astype(np.int64), *(each.astype(np.int64) for each in money), terms.opens, terms.closes, *order
     )
 
 
@@ -326,11 +343,6 @@ def _room(second: np.ndarray, life: float, slots: int) -> int:
     since = np.searchsorted(second, second - life, side="left")
     most = int((np.arange(len(second)) - since + 1).max(initial=1))
     return 1 << (most * slots).bit_length()
-
-
-def _no_items(capacity: int) -> OpenItems:
-    whole = [np.empty(capacity, kind) for kind in (np.int32, np.int32, np.int32, np.int64, np.int64)]
-    return OpenItems(*whole, *(np.empty(capacity, np.float64) for _ in range(3)))
 
 
 def _no_counts(campaigns: int, seekers: int, days: int) -> Counts:

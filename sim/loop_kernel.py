@@ -1,10 +1,11 @@
 """The compiled market clock: minute ticks, clicks, expiries and visits in time order, one visit an auction and a page.
 
 Money lies in `sim.campaign_books`, clicks to come in `sim.click_queue`. A served item holds its reserve for a limited
-time, so what is open fits a ring, and a run needs eight bytes per impression beyond it. Nothing is allocated per visit.
+time, so what is open fits a ring, whatever the number of visits. Nothing is allocated on the way.
 
-An auction reads every candidate's bid and score, and asks whether it may be shown only if it would stand among the
-slots + 1 best: most never get that far, and the outcome is the same. No fast-math anywhere; same inputs, same bits.
+An auction goes through the pairs from the highest possible score down and stops where no later one can reach the
+slots + 1 best; the outcome is that of `targeting.auction.run_auction` on all of them in this order. No fast-math
+anywhere; same inputs, same bits.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.compiled import njit
+from market.compiled import njit, part, whole
 from sim.behaviour import hash_uniform
-from sim.campaign_books import MINUTES_A_DAY, Books, CampaignTerms, hold, move_prices, post, refresh
+from sim.campaign_books import MINUTES_A_DAY, Books, Lives, hold, live, move_prices, post, refresh
 from sim.click_queue import pop, push
 from targeting.auction import enter, price_slots
 from targeting.ledger import held_micros
@@ -24,19 +25,28 @@ from targeting.pacing.descent import paced_bid
 
 HOUR_SECONDS, DAY_SECONDS = 3_600.0, 86_400.0
 SERVING_TRIES = 3  # as the service: made again without the campaigns that could not pay, then without any
+LOGIT, APPLY, GRADE, TIMES, SHOWN_AT = range(5)  # columns of what is needed of a pair once it is shown
 GONE = -1  # of an organic job: not there, or applied to
 
 
+# What an auction reads of a pair, side by side in memory. rests: the second from which the pair may be shown (again),
+# infinity when it is done with; most: no score of the pair is above it.
+PAIR = np.dtype([("rests", "f8"), ("most", "f4"), ("campaign", "u4"), ("p_click", "f4"), ("value", "f4")])
+# A served item whose click can still be billed or whose reserve is still held. held: GONE once it was let go of.
+ITEM = np.dtype(
+    [("campaign", "u4"), ("day", "u4"), ("seeker", "i8"), ("price", "i8"), ("held", "i8")]
+    + [(name, "f8") for name in ("expected", "value", "until")]
+)
+
+
 class Candidates(NamedTuple):
-    """The eligible pairs in CSR form by seeker, as `sim.loop.Pairs`; p_click is set to 0 when a pair is done with."""
+    """The eligible pairs in CSR form by seeker, those with the highest possible score first: start uint64[S + 1];
+    pair PAIR[n]; shown float64[n, SHOWN_AT + depth]: what is needed once it is shown. Its columns: click logit,
+    P(application | click), grade, how often it was shown, and when for the last few times, a ring."""
 
     start: np.ndarray
-    campaign: np.ndarray
-    p_click: np.ndarray
-    value: np.ndarray
-    click_logit: np.ndarray
-    p_apply: np.ndarray
-    grade: np.ndarray
+    pair: np.ndarray
+    shown: np.ndarray
 
 
 class Organic(NamedTuple):
@@ -83,26 +93,11 @@ class Numbers(NamedTuple):
     price_floor: float
 
 
-class OpenItems(NamedTuple):
-    """Served items whose click can still be billed or whose reserve is still held: item i lies at i & mask."""
+class Jobs(NamedTuple):
+    """job, openings int64[C] of the campaigns."""
 
-    campaign: np.ndarray
-    day: np.ndarray
-    seeker: np.ndarray
-    price: np.ndarray
-    held: np.ndarray  # GONE once it was let go of
-    expected: np.ndarray
-    value: np.ndarray
-    until: np.ndarray
-
-
-class Shown(NamedTuple):
-    """Every promoted impression in order: when, and the one before of the same pair (-1: none). of_pair: the latest."""
-
-    visit: np.ndarray
-    before: np.ndarray
-    of_pair: np.ndarray
-    exposures: np.ndarray  # int16 per pair
+    job: np.ndarray
+    openings: np.ndarray
 
 
 class Counts(NamedTuple):
@@ -125,7 +120,7 @@ class Counts(NamedTuple):
 class Scratch(NamedTuple):
     """Room for one auction: the candidates that came near, the ranking, the prices, who was refused."""
 
-    entry: np.ndarray
+    entry: np.ndarray  # uint64
     bid: np.ndarray
     chance: np.ndarray
     floor: np.ndarray
@@ -134,101 +129,104 @@ class Scratch(NamedTuple):
     refused: np.ndarray
 
 
-@njit()
-def let_go(items: OpenItems, at: int, books: Books, terms: CampaignTerms, today: int) -> None:
-    if items.held[at] != GONE:
-        c = items.campaign[at]
-        hold(books, c, items.day[at], -items.held[at], -items.expected[at])
-        items.held[at] = GONE
-        refresh(books, terms, c, today)
+@part()
+def let_go(items: np.ndarray, at: int, books: Books, today: int) -> None:
+    """Let go of what item `at` of the ring still holds."""
+    item = items[at]
+    if item["held"] != GONE:
+        hold(books, item["campaign"], item["day"], today, -item["held"], -item["expected"])
+        item["held"] = GONE
 
 
-@njit()
-def bill(items: OpenItems, at: int, when: float, books: Books, terms: CampaignTerms, counts: Counts) -> None:
+@part()
+def bill(items: np.ndarray, at: int, when: float, books: Books, today: int, counts: Counts) -> None:
     """A click inside the life of its token: posted as far as both caps allow."""
-    c, price = items.campaign[at], items.price[at]
-    charge = post(books, terms, c, items.day[at], price)
+    item = items[at]
+    c, price = item["campaign"], item["price"]
+    charge = post(books, c, item["day"], today, price)
     counts.valid[c] += price
-    counts.by_hour[min(int(when // HOUR_SECONDS), len(counts.by_hour) - 1)] += charge
-    counts.seeker_posted[items.seeker[at]] += charge
+    counts.by_hour[min(int(when / HOUR_SECONDS), len(counts.by_hour) - 1)] += charge
+    counts.seeker_posted[item["seeker"]] += charge
     if charge > 0:  # a price of 0 is legal where no reserve asks for more
-        counts.billed_value[c] += items.value[at] * charge / price
+        counts.billed_value[c] += item["value"] * charge / price
 
 
-@njit()
-def shown_enough(shown: Shown, pair: int, now: float, second: np.ndarray, per_hour: int, per_day: int) -> bool:
-    """Was the pair shown per_hour times in the last 60 minutes or per_day times in the last 24 hours?"""
-    times = 0
-    item = shown.of_pair[pair]
-    while item >= 0:
-        then = second[shown.visit[item]]
-        if then <= now - DAY_SECONDS:
-            return False
-        times += 1
-        if times >= per_day or (times >= per_hour and then > now - HOUR_SECONDS):
-            return True
-        item = shown.before[item]
-    return False
+@part()
+def show_again(shown: np.ndarray, now: float, numbers: Numbers) -> float:
+    """Note in a pair's row that it is shown; from when on it will have been shown less often than 60 minutes, 24 hours
+    and the window allow."""
+    times, depth = np.uint32(shown[TIMES]) + np.uint32(1), np.uint32(len(shown) - SHOWN_AT)
+    shown[TIMES] = times
+    shown[np.uint32(SHOWN_AT) + (times - np.uint32(1)) % depth] = now
+    if times >= numbers.per_window:
+        return np.inf
+    until = 0.0
+    if times >= numbers.per_hour:
+        until = shown[np.uint32(SHOWN_AT) + np.uint32(times - numbers.per_hour) % depth] + HOUR_SECONDS
+    if times >= numbers.per_day:
+        until = max(until, shown[np.uint32(SHOWN_AT) + np.uint32(times - numbers.per_day) % depth] + DAY_SECONDS)
+    return until
 
 
-@njit()
-def auction(
-    s: int, now: float, slots: int, pairs: Candidates, books: Books, terms: CampaignTerms, second: np.ndarray,
-    shown: Shown, numbers: Numbers, room: Scratch,
-) -> int:  # fmt: skip
+@part()
+def auction(s: int, now: float, slots: int, pairs: Candidates, books: Books, pricing: int, room: Scratch) -> int:
     """Fill room.entry, room.winner and room.price; return how many slots were sold."""
-    count, held, bar = 0, 0, 0.0
+    count, held, bar = np.uint64(0), 0, 0.0
     for e in range(pairs.start[s], pairs.start[s + 1]):
-        c = pairs.campaign[e]
-        bid = paced_bid(np.float64(pairs.value[e]), books.price[c], books.ceiling[c])
-        chance = np.float64(pairs.p_click[e])
-        if not bid * chance > bar or bid < terms.reserve[c]:
+        pair = pairs.pair[e]
+        if pair["most"] <= bar:
+            break  # as are all that follow
+        offer = books.offer[pair["campaign"]]
+        bid = paced_bid(np.float64(pair["value"]), offer["price"], offer["ceiling"])
+        chance = np.float64(pair["p_click"])
+        if pair["rests"] > now or not bid * chance > bar or bid < offer["reserve"]:
             continue
-        if shown_enough(shown, e, now, second, numbers.per_hour, numbers.per_day):
-            continue
-        room.entry[count], room.bid[count], room.chance[count], room.floor[count] = e, bid, chance, terms.reserve[c]
+        room.entry[count], room.bid[count], room.chance[count], room.floor[count] = e, bid, chance, offer["reserve"]
         held = enter(count, room.bid, room.chance, held, slots, room.winner)
-        count += 1
+        count += np.uint64(1)
         if held > slots:
             last = room.winner[slots]
             bar = room.bid[last] * room.chance[last]
-    return price_slots(room.bid, room.chance, room.floor, held, slots, numbers.pricing, room.winner, room.price)
+    return price_slots(room.bid, room.chance, room.floor, held, slots, pricing, room.winner, room.price)
 
 
-@njit()
+@part()
 def sell(
-    s: int, now: float, today: int, slots: int, pairs: Candidates, books: Books, terms: CampaignTerms,
-    second: np.ndarray, shown: Shown, numbers: Numbers, room: Scratch,
-) -> int:  # fmt: skip
+    s: int, now: float, today: int, slots: int, pairs: Candidates, books: Books, numbers: Numbers, room: Scratch
+) -> int:
     """The auction, made again without the campaigns that can not hold what their slot costs."""
     refused, sold = 0, 0
     for _ in range(SERVING_TRIES):
-        sold = auction(s, now, slots, pairs, books, terms, second, shown, numbers, room)
+        sold = auction(s, now, slots, pairs, books, numbers.pricing, room)
         before = refused
         for slot in range(sold):
             won = room.winner[slot]
-            c = pairs.campaign[room.entry[won]]
-            if books.free[c] < max(1, held_micros(room.chance[won], room.price[slot], numbers.kappa)):
-                books.ceiling[c] = 0
+            c = pairs.pair[room.entry[won]]["campaign"]
+            if books.account[c]["free"] < max(1, held_micros(room.chance[won], room.price[slot], numbers.kappa)):
+                books.offer[c]["ceiling"] = 0
                 room.refused[refused] = c
                 refused += 1
         if refused == before:
             break
         sold = 0
     for i in range(refused):
-        refresh(books, terms, room.refused[i], today)
+        refresh(books, room.refused[i], today)
     return sold
 
 
-@njit(nogil=True)
+@whole()
 def play(
-    pairs: Candidates, organic: Organic, visits: Visits, terms: CampaignTerms, numbers: Numbers, books: Books,
-    items: OpenItems, shown: Shown, counts: Counts, room: Scratch, heap: np.ndarray, moment: np.ndarray,
+    pairs: Candidates, organic: Organic, visits: Visits, jobs: Jobs, lives: Lives, numbers: Numbers, books: Books,
+    items: np.ndarray, counts: Counts, room: Scratch, heap: np.ndarray, moment: np.ndarray,
 ) -> None:  # fmt: skip
-    """Run all visits and what follows from them; books, counts, pairs.p_click and organic.exposures are changed."""
-    campaigns, ticks, mask = len(terms.job), numbers.days * MINUTES_A_DAY, len(items.until) - 1
-    queued, served, oldest, minute, visit, today = 0, 0, 0, 0, 0, 0
-    opened, closed = 0, 0
+    """Run all visits and what follows from them; books, counts, pairs and organic.exposures are changed.
+
+    items ITEM[a power of two above what can be open at once]: item i lies at i modulo that; heap int64 and moment
+    float64 of the same length: the clicks to come.
+    """
+    campaigns, ticks, mask = len(books.offer), numbers.days * MINUTES_A_DAY, np.uint64(len(items) - 1)
+    queued, minute, visit, today, opened, closed = 0, 0, 0, 0, 0, 0
+    served, oldest = np.uint64(0), np.uint64(0)
     end = numbers.days * DAY_SECONDS + numbers.life + numbers.grace + 1.0
     while True:
         now = visits.second[visit] if visit < len(visits.second) else end
@@ -236,62 +234,56 @@ def play(
         while True:
             tick = (minute + 1) * 60.0 if minute < ticks else np.inf
             click_at = moment[0] if queued > 0 else np.inf
-            expiry = items.until[oldest & mask] if oldest < served else np.inf
+            expiry = items[oldest & mask]["until"] if oldest < served else np.inf
             first = min(tick, click_at, expiry)
             if first > now:
                 break
             if click_at == first:
-                at = heap[0] & mask
+                at = np.uint64(heap[0]) & mask
                 queued = pop(heap, moment, queued)
-                bill(items, at, click_at, books, terms, counts)
-                let_go(items, at, books, terms, today)
+                bill(items, at, click_at, books, today, counts)
+                let_go(items, at, books, today)
             elif expiry == first:
-                let_go(items, oldest & mask, books, terms, today)
-                oldest += 1
+                let_go(items, oldest & mask, books, today)
+                oldest += np.uint64(1)
             else:
                 if numbers.eta > 0.0:
-                    move_prices(books, terms, minute, numbers.share, numbers.eta, numbers.price_floor)
+                    move_prices(books, lives, minute, numbers.share, numbers.eta, numbers.price_floor)
                 minute += 1
         if visit == len(visits.second):
             break
-        if min(int(now // DAY_SECONDS), numbers.days - 1) != today:
-            today = min(int(now // DAY_SECONDS), numbers.days - 1)
+        if now >= (today + 1) * DAY_SECONDS and today + 1 < numbers.days:
+            today = min(int(now / DAY_SECONDS), numbers.days - 1)
             for c in range(campaigns):
-                refresh(books, terms, c, today)
-        while opened < campaigns and terms.opens[terms.by_opening[opened]] <= now:
-            c = terms.by_opening[opened]
-            books.alive[c] = now < terms.closes[c]
-            refresh(books, terms, c, today)
+                refresh(books, c, today)
+        while opened < campaigns and lives.opens[lives.by_opening[opened]] <= now:
+            c = lives.by_opening[opened]
+            live(books, c, 1 if now < lives.closes[c] else 0, today)
             opened += 1
-        while closed < campaigns and terms.closes[terms.by_close[closed]] <= now:
-            c = terms.by_close[closed]
-            books.alive[c] = False
-            refresh(books, terms, c, today)
+        while closed < campaigns and lives.closes[lives.by_close[closed]] <= now:
+            live(books, lives.by_close[closed], 0, today)
             closed += 1
 
         s, number = visits.seeker[visit], visits.number[visit]
         slots = numbers.slots_of[min(organic.left[s], numbers.page)]
-        sold = sell(s, now, today, slots, pairs, books, terms, visits.second, shown, numbers, room)
+        sold = sell(s, now, today, slots, pairs, books, numbers, room)
         slot, rank, place = 0, 0, 0
         while place < numbers.page:
             seen = numbers.exam[place]
             promoted = slot < sold and numbers.positions[slot] <= place
             if not promoted:
-                rank = next_organic(organic, s, rank, sold, pairs, terms, room)
+                rank = next_organic(organic, s, rank, sold, pairs, jobs, room)
                 if rank == organic.job.shape[1]:
                     if slot == sold:
                         break
                     promoted = True  # where the organic jobs run out the promoted ones close up
             if promoted:
-                won = room.winner[slot]
-                at = served & mask
-                shown.visit[served] = visit
-                serve(s, room.entry[won], room.price[slot], seen, now, today, served, at, pairs, books, terms, numbers,
-                      items, shown, counts)  # fmt: skip
-                click_at = look(s, room.entry[won], number, seen, now, pairs, terms, numbers, shown, counts)
+                e = room.entry[room.winner[slot]]
+                serve(items[served & mask], s, e, room.price[slot], seen, now, today, pairs, books, numbers, counts)
+                click_at = look(s, e, number, seen, now, pairs, jobs, numbers, counts)
                 if click_at < now + numbers.life:
-                    queued = push(heap, moment, queued, click_at, served)
-                served += 1
+                    queued = push(heap, moment, queued, click_at, np.int64(served))
+                served += np.uint64(1)
                 slot += 1
             else:
                 look_at_organic(s, rank, number, seen, organic, numbers, counts)
@@ -300,64 +292,59 @@ def play(
         visit += 1
 
 
-@njit()
+@part()
 def serve(
-    s: int, e: int, price: int, seen: float, now: float, today: int, item: int, at: int, pairs: Candidates,
-    books: Books, terms: CampaignTerms, numbers: Numbers, items: OpenItems, shown: Shown, counts: Counts,
+    item: np.ndarray, s: int, e: int, price: int, seen: float, now: float, today: int, pairs: Candidates, books: Books,
+    numbers: Numbers, counts: Counts,
 ) -> None:  # fmt: skip
     """One promoted item goes out: counted and its reserve held, as the ledger does, whatever its place; what the
     controller expects it to cost knows the place."""
-    c, chance = pairs.campaign[e], np.float64(pairs.p_click[e])
+    c, chance = pairs.pair[e]["campaign"], np.float64(pairs.pair[e]["p_click"])
     held, expected = held_micros(chance, price, numbers.kappa), chance * seen * price
-    items.campaign[at], items.day[at], items.seeker[at] = c, today, s
-    items.price[at], items.held[at], items.expected[at] = price, held, expected
-    items.value[at] = pairs.p_apply[e] * pairs.grade[e]
-    items.until[at] = now + numbers.life + numbers.grace
-    hold(books, c, today, held, expected)
-    refresh(books, terms, c, today)
-    shown.before[item], shown.of_pair[e] = shown.of_pair[e], item
+    item["campaign"], item["day"], item["seeker"] = c, today, s
+    item["price"], item["held"], item["expected"] = price, held, expected
+    item["value"] = pairs.shown[e, APPLY] * pairs.shown[e, GRADE]
+    item["until"] = now + numbers.life + numbers.grace
+    hold(books, c, today, today, held, expected)
     counts.impressions[c] += 1
     counts.seeker_shown[s] += 1
 
 
-@njit()
+@part()
 def look(
-    s: int, e: int, number: int, seen: float, now: float, pairs: Candidates, terms: CampaignTerms, numbers: Numbers,
-    shown: Shown, counts: Counts,
+    s: int, e: int, number: int, seen: float, now: float, pairs: Candidates, jobs: Jobs, numbers: Numbers,
+    counts: Counts,
 ) -> float:  # fmt: skip
     """What the seeker does with a promoted item: when it is clicked, infinity when never. Who clicks applies or not."""
-    c, before = pairs.campaign[e], shown.exposures[e]
-    job, seed = terms.job[c], numbers.seed
-    shown.exposures[e] = before + 1
-    if before + 1 >= numbers.per_window:
-        pairs.p_click[e] = 0.0
+    c, before = pairs.pair[e]["campaign"], pairs.shown[e, TIMES]
+    job, seed = jobs.job[c], numbers.seed
+    pairs.pair[e]["rests"] = show_again(pairs.shown[e], now, numbers)
     draw = hash_uniform(number, job, seed)
     if draw >= seen:  # the chance is never above that of being seen
         return np.inf
-    if draw >= seen / (1.0 + math.exp(-(pairs.click_logit[e] + numbers.repeat_effect * before))):
+    if draw >= seen / (1.0 + math.exp(-(pairs.shown[e, LOGIT] + numbers.repeat_effect * before))):
         return np.inf
-    pairs.p_click[e] = 0.0  # who has clicked is not shown it again
+    pairs.pair[e]["rests"] = np.inf  # who has clicked is not shown it again
     counts.clicks[c] += 1
-    if hash_uniform(number, job, seed + 2) < pairs.p_apply[e]:
+    if hash_uniform(number, job, seed + 2) < pairs.shown[e, APPLY]:
+        grade = pairs.shown[e, GRADE]
         counts.applications[c] += 1
-        counts.qualified[c] += pairs.grade[e]
-        counts.seeker_qualified[s] += pairs.grade[e]
-        chance = pairs.grade[e] * numbers.hire_given_qualified
-        if counts.hires[c] < terms.openings[c] and hash_uniform(number, job, seed + 3) < chance:
+        counts.qualified[c] += grade
+        counts.seeker_qualified[s] += grade
+        chance = grade * numbers.hire_given_qualified
+        if counts.hires[c] < jobs.openings[c] and hash_uniform(number, job, seed + 3) < chance:
             counts.hires[c] += 1
     return now - numbers.click_delay * math.log(1.0 - hash_uniform(number, job, seed + 1))
 
 
-@njit()
-def next_organic(
-    organic: Organic, s: int, rank: int, sold: int, pairs: Candidates, terms: CampaignTerms, room: Scratch
-) -> int:
+@part()
+def next_organic(organic: Organic, s: int, rank: int, sold: int, pairs: Candidates, jobs: Jobs, room: Scratch) -> int:
     """The rank of the next job to show, from `rank` on; those promoted on this page or gone are passed over."""
     while rank < organic.job.shape[1]:
         free = organic.exposures[s, rank] != GONE
         if free:
             for slot in range(sold):
-                if terms.job[pairs.campaign[room.entry[room.winner[slot]]]] == organic.job[s, rank]:
+                if jobs.job[pairs.pair[room.entry[room.winner[slot]]]["campaign"]] == organic.job[s, rank]:
                     free = False
         if free:
             break
@@ -365,7 +352,7 @@ def next_organic(
     return rank
 
 
-@njit()
+@part()
 def look_at_organic(
     s: int, rank: int, number: int, seen: float, organic: Organic, numbers: Numbers, counts: Counts
 ) -> None:
@@ -381,3 +368,13 @@ def look_at_organic(
         organic.left[s] -= 1
         counts.organic[2] += 1
         counts.organic[3] += organic.grade[s, rank]
+
+
+@njit(nogil=True)
+def best_first(start: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """int64[n]: the order that puts the pairs of each seeker by `most`, the highest first; equals stay as they were."""
+    order = np.empty(len(most), np.int64)
+    for s in range(len(start) - 1):
+        low, high = start[s], start[s + 1]
+        order[low:high] = low + np.argsort(-most[low:high], kind="mergesort")
+    return order

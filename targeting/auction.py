@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.compiled import njit
+from market.compiled import njit, part
 
 SECOND_PRICE, FIRST_PRICE = 0, 1
 PRICING = {"second": SECOND_PRICE, "first": FIRST_PRICE}
@@ -45,7 +45,7 @@ def run_auction(
     return price_slots(bid_micros, p_click, reserve_micros, held, slots, pricing, winner, price_micros)
 
 
-@njit()
+@part()
 def enter(
     candidate: int, bid_micros: np.ndarray, p_click: np.ndarray, held: int, slots: int, winner: np.ndarray
 ) -> int:
@@ -62,7 +62,7 @@ def enter(
     return min(held + 1, slots + 1)
 
 
-@njit()
+@part()
 def price_slots(
     bid_micros: np.ndarray,
     p_click: np.ndarray,

@@ -623,8 +623,8 @@ class SlowMarket:
 
     def may_be_shown(self, seeker: int, c: int, now: float) -> bool:
         serving, moments = self.site.serving, self.shown.get((seeker, c), [])
-        lately = sum(then > now - HOUR for then in moments)
-        today = sum(then > now - DAY for then in moments)
+        lately = sum(then + HOUR > now for then in moments)
+        today = sum(then + DAY > now for then in moments)
         return (
             self.campaigns[c].opens <= now < self.campaigns[c].closes
             and (seeker, c) in self.pairs
