@@ -41,6 +41,7 @@ from targeting.tokens import LIFE
 
 TOKEN_SECONDS = LIFE.total_seconds()
 GRACE_SECONDS = 600.0  # how long after that a reserve is held, as the ledger's `BillingConfig.grace`
+NEVER = 2**31 - 1  # times
 UNPACED = np.linspace(0, 1, 1441)
 
 
@@ -201,7 +202,8 @@ def play_market(
 ) -> Outcome:
     """Run all days. eligible bool[n] says which pairs the arm retrieves."""
     visits, slots, seekers = len(traffic.seeker), len(rules.promoted_positions), len(pairs.start) - 1
-    candidates = _candidates(pairs, eligible, terms, rules)
+    numbers = _numbers(rules, pacing, traffic)
+    candidates = _candidates(pairs, eligible, terms, numbers.depth)
     longest = int(np.diff(candidates.start.astype(np.int64)).max(initial=0))
     books = open_books(
         terms.budget, terms.day_budget, terms.max_bid, terms.reserve, pacing.start_price.astype(np.float64), rules.days
@@ -214,7 +216,7 @@ def play_market(
         Visits(traffic.seeker, traffic.second, traffic.number),
         Jobs(terms.job.astype(np.int64), terms.openings.astype(np.int64)),
         Lives(terms.opens, terms.closes, *(np.argsort(each, kind="stable") for each in (terms.opens, terms.closes))),
-        _numbers(rules, pacing, traffic),
+        numbers,
         books,
         np.empty(capacity, ITEM),
         counts,
@@ -278,7 +280,7 @@ def run_market(
     return play_market(pairs, eligible, organic, traffic, terms, rules, Pacing(start_price, eta, price_floor, share))
 
 
-def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, rules: Rules) -> Candidates:
+def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, depth: int) -> Candidates:
     """Copies of the eligible pairs alone, the highest possible score of each seeker first."""
     kept = np.flatnonzero(eligible)
     counted = np.concatenate([[0], np.cumsum(eligible, dtype=np.int64)])
@@ -292,7 +294,6 @@ def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, rules: Rules) 
     pair["most"] = most[order]
     for name, column in (("campaign", "campaign"), ("p_click", "p_click"), ("value", "value_per_click")):
         pair[name] = getattr(pairs, column)[kept]
-    depth = min(rules.frequency_cap, max(rules.serving.per_hour, rules.serving.per_day))
     shown = np.empty((len(kept), SHOWN_AT + depth))
     for column, name in ((LOGIT, "click_logit"), (APPLY, "p_apply"), (GRADE, "grade")):
         shown[:, column] = getattr(pairs, name)[kept]
@@ -314,6 +315,9 @@ def _organic(lists: OrganicLists) -> Organic:
 
 def _numbers(rules: Rules, pacing: Pacing, traffic: Traffic) -> Numbers:
     most = int(np.bincount(traffic.seeker).max(initial=0))
+    # a cap that no seeker can reach needs no memory of when they were shown what
+    reach = min(most, rules.frequency_cap)
+    caps = [cap if cap < reach else NEVER for cap in (rules.serving.per_hour, rules.serving.per_day)]
     return Numbers(
         rules.days,
         rules.page,
@@ -322,9 +326,10 @@ def _numbers(rules: Rules, pacing: Pacing, traffic: Traffic) -> Numbers:
         rules.slots_of(),
         np.exp(np.minimum(700.0, -rules.repeat_effect * np.arange(most + 1))),
         PRICING[rules.auction],
-        rules.serving.per_hour,
-        rules.serving.per_day,
+        caps[0],
+        caps[1],
         rules.frequency_cap,
+        max([cap for cap in caps if cap < NEVER], default=1),
         float(rules.repeat_effect),
         float(rules.hire_given_qualified),
         float(rules.click_delay_seconds),

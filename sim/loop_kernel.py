@@ -81,6 +81,7 @@ class Numbers(NamedTuple):
     per_hour: int
     per_day: int
     per_window: int
+    depth: int  # of the memory of moments that per_hour and per_day need
     repeat_effect: float
     hire_given_qualified: float
     click_delay: float
