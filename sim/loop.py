@@ -8,7 +8,8 @@ in the same place see the same click. Same inputs, same bits, in whatever thread
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -189,6 +190,13 @@ class Outcome:
     seeker_shown: np.ndarray
     organic: np.ndarray  # impressions, clicks, applications, qualified
     final_price: np.ndarray
+
+    def digest(self) -> str:
+        """Hex SHA-256 of all numbers: equal exactly when two runs were."""
+        digest = hashlib.sha256()
+        for each in fields(self):
+            digest.update(np.ascontiguousarray(getattr(self, each.name)).tobytes())
+        return digest.hexdigest()
 
 
 def play_market(
