@@ -46,6 +46,8 @@ TABLES = (
     "replay",
     "off_policy",
     "feedback",
+    "auctions",
+    "audit_path",
 )
 
 

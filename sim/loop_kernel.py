@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.compiled import njit, part, whole
+from market.prefetch import prefetch
 from sim.behaviour import hash_uniform
 from sim.campaign_books import MINUTES_A_DAY, Books, Lives, hold, live, move_prices, post, refresh
 from sim.click_queue import pop, push
@@ -26,6 +27,7 @@ from targeting.pacing.descent import paced_bid
 HOUR_SECONDS, DAY_SECONDS = 3_600.0, 86_400.0
 SERVING_TRIES = 3  # as the service: made again without the campaigns that could not pay, then without any
 LOGIT, APPLY, GRADE, TIMES, SHOWN_AT = range(5)  # columns of what is needed of a pair once it is shown
+AHEAD, LINES = 2, 12  # how many visits ahead memory is asked for, and how much of a seeker's pairs
 GONE = -1  # of an organic job: not there, or applied to
 
 
@@ -183,6 +185,8 @@ def auction(s: int, now: float, slots: int, pairs: Candidates, books: Books, pri
         if pair["rests"] > now or not bid * chance > bar or bid < offer["reserve"]:
             continue
         room.entry[count], room.bid[count], room.chance[count], room.floor[count] = e, bid, chance, offer["reserve"]
+        prefetch(pairs.shown, e, 0)  # it may well be shown
+        prefetch(pairs.shown, e, 64)
         held = enter(count, room.bid, room.chance, held, slots, room.winner)
         count += np.uint64(1)
         if held > slots:
@@ -265,6 +269,13 @@ def play(
             live(books, lives.by_close[closed], 0, today)
             closed += 1
 
+        if visit + 2 * AHEAD < len(visits.seeker):
+            prefetch(pairs.start, visits.seeker[visit + 2 * AHEAD], 0)
+            soon = visits.seeker[visit + AHEAD]
+            prefetch(organic.left, soon, 0)
+            prefetch(counts.seeker_shown, soon, 0)
+            for line in range(LINES):
+                prefetch(pairs.pair, pairs.start[soon], 64 * line)
         s, number = visits.seeker[visit], visits.number[visit]
         slots = numbers.slots_of[min(organic.left[s], numbers.page)]
         sold = sell(s, now, today, slots, pairs, books, numbers, room)

@@ -132,7 +132,7 @@ VALUES = np.random.default_rng(8).random((21_600, 1))  # of a click every four s
 
 
 def spending(share: float, price: float) -> np.ndarray:
-    """float64[24]: cumulative spending in budgets, of a budget that is `share` of what bidding the value would spend."""
+    """float64[24]: cumulative spending in budgets; the budget is `share` of what bidding the value would spend."""
     budget = int(share * auctions(VALUES, auction="first").posted[0])
     pacing = Pacing(np.full(1, price), eta=10.0, floor=1e-9)
     outcome = auctions(VALUES, auction="first", budget=budget, pacing=pacing, p_click=0.9)
