@@ -47,6 +47,8 @@ TABLES = (
     "off_policy",
     "feedback",
     "control",
+    "auctions",
+    "audit_path",
 )
 
 

@@ -28,3 +28,6 @@ def source_stamp(root: Path) -> str:
 CACHE = Path.home() / ".cache" / "hiregraph" / "numba" / source_stamp(Path(__file__).parent.parent)
 numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
 njit = partial(numba.njit, cache=True)
+# A hot loop is a whole of parts that are compiled into it: calls would pass every array on, seven words each.
+part = partial(numba.njit, cache=True, forceinline=True)
+whole = partial(numba.njit, cache=True, nogil=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from market.compiled import njit
+from market.compiled import njit, part
 from market.errors import ConfigError
 from market.qualification import Qualification
 from market.taxonomy import Taxonomy
@@ -94,7 +94,7 @@ def examination(behaviour: Behaviour, ranks: int) -> np.ndarray:
     return (np.arange(1, ranks + 1) ** -float(behaviour["examination"]["exponent"])).astype(np.float32)
 
 
-@njit()
+@part()
 def hash_uniform(a: int, b: int, c: int) -> float:
     """A uniform number in [0, 1) that depends on its three integers only: common random numbers between arms."""
     z = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15)

@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from market.compiled import njit
+from market.compiled import part
 from market.errors import ConfigError
 
 Policy = Literal["plan+descent", "descent", "greedy"]
@@ -40,7 +40,7 @@ class ControlConfig:
             raise ConfigError(f"pacing {self.policy!r} is unknown; use one of {', '.join(POLICIES)}")
 
 
-@njit()
+@part()
 def next_price(
     price: float,
     spent: float,
@@ -59,9 +59,9 @@ def next_price(
     return max(floor, price * math.exp(min(1.0, max(-1.0, step))))
 
 
-@njit()
+@part()
 def paced_bid(value_per_click: float, price: float, max_bid_micros: int) -> int:
     """int64 micros per click; a price of 0 means money is no constraint."""
-    if price <= 0.0 or value_per_click >= price * max_bid_micros:
+    if price <= 0.0:
         return max_bid_micros
-    return int(value_per_click / price)
+    return int(min(value_per_click / price, float(max_bid_micros)))  # no branch: every candidate of a visit asks
