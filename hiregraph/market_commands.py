@@ -6,7 +6,6 @@ What they run is imported when they run: torch and numba take seconds that `--he
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +81,7 @@ def simulate(
     from sim.arms import check_arms
     from sim.experiment import ExperimentConfig
     from sim.market import MarketConfig
-    from sim.world import WorldConfig
+    from sim.world import WorldConfig, scaled
     from targeting.pacing.descent import ControlConfig
 
     if days < 1 or campaigns < 2 or seeds < 1 or not 0 < budget_level < 1e6:
@@ -92,7 +91,7 @@ def simulate(
     kind, folder = choose_world(world, load_settings(data=data).data)
     base = WorldConfig(kind=kind, seed=seed)
     config = DemoConfig(
-        world=replace(base, inventory=max(base.inventory, campaigns)),
+        world=scaled(base, campaigns, days),
         experiment=ExperimentConfig(
             arms=chosen,
             seeds=seeds,

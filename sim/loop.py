@@ -41,12 +41,22 @@ class Pairs:
 
 @dataclass(frozen=True)
 class OrganicLists:
-    """The organic list of each seeker, best first, [S, K]: job int32 (-1: none), the others float32."""
+    """The organic list of each seeker, best first, [S, K]: job int32 (-1: none), the others float32.
+
+    opens, closes float64[S, K]: when the job is on the site, as in `Terms`; left out, the whole window.
+    """
 
     job: np.ndarray
     click_logit: np.ndarray
     p_apply: np.ndarray
     grade: np.ndarray
+    opens: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    closes: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        for name, whole in (("opens", 0.0), ("closes", np.inf)):
+            if self.job.size and not getattr(self, name).size:
+                object.__setattr__(self, name, np.full(self.job.shape, whole))
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,8 @@ def run_market(
         organic.click_logit,
         organic.p_apply,
         organic.grade,
+        organic.opens,
+        organic.closes,
         traffic.seeker,
         traffic.second,
         traffic.number,
@@ -222,7 +234,7 @@ def _pop(heap: np.ndarray, size: int, when: np.ndarray) -> int:
 @njit(nogil=True)
 def _run(
     start, campaign, p_click, value, click_logit, p_apply, grade, eligible,
-    organic_job, organic_logit, organic_apply, organic_grade,
+    organic_job, organic_logit, organic_apply, organic_grade, organic_opens, organic_closes,
     visit_seeker, visit_second, visit_number,
     job, budget, day_budget, max_bid, reserve, openings, opens, closes,
     days, share, start_price, price_floor, eta, promoted_positions, page, exam, frequency_cap,
@@ -389,9 +401,11 @@ def _run(
                             hires[c] += 1
                 slot += 1
                 continue
-            # an organic place; jobs already promoted on this page or applied to are passed over
+            # an organic place; jobs off the site, promoted on this page or applied to are passed over
             while rank_in_list < organic_job.shape[1]:
                 shown_already = organic_applied[s, rank_in_list] or organic_job[s, rank_in_list] < 0
+                if not organic_opens[s, rank_in_list] <= now < organic_closes[s, rank_in_list]:
+                    shown_already = True
                 for other in range(sold):
                     if job[campaign[entry[winner[other]]]] == organic_job[s, rank_in_list]:
                         shown_already = True
