@@ -9,10 +9,13 @@ import typer
 
 from hiregraph import (
     data_commands,
+    flows_command,
     graph_commands,
+    levels_command,
     market_commands,
     recommend_command,
     serving_commands,
+    sweep_command,
     text_fit_commands,
 )
 from hiregraph.activity_command import activity_app
@@ -42,7 +45,11 @@ audit_app = typer.Typer(help="The log of what people changed.", no_args_is_help=
 audit_app.command("verify")(serving_commands.audit_verify)
 db_app.command("upgrade")(serving_commands.db_upgrade)
 app.command("demo")(market_commands.demo)
-app.command("simulate")(market_commands.simulate)
+simulate_app = typer.Typer(callback=market_commands.simulate, invoke_without_command=True)
+simulate_app.command("sweep")(sweep_command.sweep)
+simulate_app.command("levels")(levels_command.levels)
+simulate_app.command("flows")(flows_command.flows)
+app.add_typer(simulate_app, name="simulate")
 app.command("serve")(serving_commands.serve)
 app.command("settings")(serving_commands.settings)
 app.command("bench")(market_commands.bench)

@@ -58,7 +58,10 @@ def demo(
 
 
 def simulate(
-    out: Annotated[Path, typer.Option(help="Where report.json and report.html go.")],
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option(help="Where report.json and report.html go; required.", show_default=False)
+    ] = None,
     world: WorldOption = None,
     arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = "attribute,links,graph,random,oracle",
     days: Annotated[int, typer.Option(help="Days of the market window.")] = 7,
@@ -76,6 +79,11 @@ def simulate(
 
     Example: hiregraph simulate --arms attribute,links,graph --days 7 --campaigns 300 --seed 1 --out out/sim
     """
+    if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
+        return
+    if out is None:
+        raise ConfigError("simulate needs a directory for its report; give --out, or a subcommand (--help lists them)")
     from hiregraph.demo import DemoConfig
     from hiregraph.pipeline import choose_world
     from sim.arms import check_arms
@@ -126,3 +134,14 @@ def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json:
         return
     Console(width=160).print(arms_table(report))
     notes.print(times_table(times))
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    """Options of `simulate` itself mean nothing to its subcommands: refused, not ignored."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(
+                f"{option.opts[0]} stands before `{context.invoked_subcommand}`, which would not see it; "
+                f"give options of `simulate {context.invoked_subcommand}` behind its name"
+            )
