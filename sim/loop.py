@@ -8,7 +8,7 @@ product's own functions (`targeting.auction`, `targeting.ledger`, `targeting.pac
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,7 +60,11 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Terms:
-    """What campaigns agreed to: job int32[C] in the inventory, openings int32[C], all else int64[C] micros."""
+    """What campaigns agreed to: job int32[C] in the inventory, openings int32[C], all money int64[C] micros.
+
+    opens, closes float64[C]: seconds since the window opened between which a campaign may be shown (opens included,
+    closes not); left out, the whole window.
+    """
 
     job: np.ndarray
     budget: np.ndarray
@@ -68,6 +72,15 @@ class Terms:
     max_bid: np.ndarray
     reserve: np.ndarray
     openings: np.ndarray
+    opens: np.ndarray = field(default_factory=lambda: np.empty(0))
+    closes: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        campaigns = len(self.job)
+        for name, whole in (("opens", 0.0), ("closes", np.inf)):
+            if campaigns and not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(campaigns, whole))
+            assert getattr(self, name).shape == (campaigns,), f"{name} has to have one entry per campaign"
 
 
 @dataclass(frozen=True)
@@ -143,6 +156,8 @@ def run_market(
         terms.max_bid,
         terms.reserve,
         terms.openings,
+        terms.opens,
+        terms.closes,
         days,
         share,
         start_price.astype(np.float64),
@@ -209,7 +224,7 @@ def _run(
     start, campaign, p_click, value, click_logit, p_apply, grade, eligible,
     organic_job, organic_logit, organic_apply, organic_grade,
     visit_seeker, visit_second, visit_number,
-    job, budget, day_budget, max_bid, reserve, openings,
+    job, budget, day_budget, max_bid, reserve, openings, opens, closes,
     days, share, start_price, price_floor, eta, promoted_positions, page, exam, frequency_cap,
     repeat_effect, hire_given_qualified, click_delay, kappa, pricing, seed,
 ):  # fmt: skip
@@ -294,6 +309,11 @@ def _run(
                 if eta > 0.0:
                     day, of_day = (minute - 1) // MINUTES_A_DAY, (minute - 1) % MINUTES_A_DAY + 1
                     for c in range(campaigns):
+                        if not opens[c] <= tick - 60.0 < closes[c]:
+                            spent_before[c] = 0.0  # nothing to steer; the price waits
+                            continue
+                        # a campaign that closes today has until then to spend the day's money
+                        last = math.ceil(min(1.0 * MINUTES_A_DAY, (closes[c] - day * 86_400.0) / 60.0))
                         allowed = min(day_budget[c], budget[c] - posted[c] + posted_day[day, c])
                         spent = posted_day[day, c] + pending[c]
                         if of_day == 1:
@@ -303,8 +323,8 @@ def _run(
                             spent,
                             spent_before[c],
                             float(allowed),
-                            share[of_day],
-                            share[of_day - 1],
+                            share[of_day] / share[last],
+                            share[of_day - 1] / share[last],
                             eta,
                             price_floor,
                         )
@@ -320,6 +340,8 @@ def _run(
             if not eligible[e] or clicked_pair[e] or exposures[e] >= frequency_cap:
                 continue
             c = campaign[e]
+            if not opens[c] <= now < closes[c]:
+                continue
             bid = paced_bid(value[e], price[c], max_bid[c])
             free = free_micros(
                 budget[c], day_budget[c], posted[c], posted_day[day, c], reserved[c], reserved_day[day, c]

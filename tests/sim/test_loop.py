@@ -34,6 +34,8 @@ class Campaign:
     reserve: int = 1
     openings: int = 1_000
     job: int | None = None
+    opens: float = 0.0
+    closes: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ class Small:
                 np.array(self.jobs, np.int32),
                 *(np.array([getattr(c, name) for c in self.campaigns], np.int64) for name in money),
                 np.array([c.openings for c in self.campaigns], np.int32),
+                np.array([c.opens for c in self.campaigns]),
+                np.array([c.closes for c in self.campaigns]),
             ),
             days=self.days,
             promoted_positions=np.array(self.positions),
@@ -304,6 +308,26 @@ def test_pacing_leaves_money_for_the_evening_that_greed_has_spent_by_noon() -> N
     assert paced.final_price[0] != 0.0125
 
 
+def test_a_campaign_is_shown_from_its_opening_until_it_closes() -> None:
+    """Visits at 60, 120, ..., 360 seconds."""
+    assert one_campaign(6, opens=120.0, closes=300.0, reserve=40).play().posted.tolist() == [3 * 40]
+    assert one_campaign(6, opens=1e9, reserve=40).play().impressions.tolist() == [0]
+
+
+def test_a_click_that_comes_after_the_close_is_billed_by_its_token() -> None:
+    late = one_campaign(1, closes=61.0, reserve=40, rules={"click_delay_seconds": 600.0})
+    assert late.play().posted.tolist() == [40]
+
+
+def test_a_campaign_that_closes_at_noon_has_spent_its_day_by_then() -> None:
+    """A click of 40 every four minutes, money for a third of those before noon."""
+    visits = dict(visits=360, gap=240.0, reserve=40, max_bid=400, p_click=0.03125, budget=2_400, day_budget=2_400)
+    rules = {"eta": 10.0, "start_price": np.array([0.0125]), "price_floor": 1e-6}
+    outcome = one_campaign(**visits, closes=DAY / 2, rules=rules).play()
+    assert outcome.posted[0] >= 0.9 * 2_400
+    assert outcome.by_hour[6:12].sum() >= 0.3 * 2_400
+
+
 def test_plan_shares_that_are_no_shares_are_a_fault_of_ours() -> None:
     with pytest.raises(AssertionError, match="sum to one"):
         one_campaign(1, rules={"share": EVEN / 2}).play()
@@ -325,6 +349,7 @@ def random_market(seed: int, campaigns: int, seekers: int, visits: int, days: in
             int(rng.integers(1, 60)),
             int(rng.integers(1, 4)),
             int(rng.integers(0, 3)) + 10 * c,
+            *(sorted(rng.uniform(0, days * DAY, 2)) if rng.random() < 0.5 else (0.0, math.inf)),
         )
         for c in range(campaigns)
     ]
@@ -499,10 +524,14 @@ class SlowMarket:
             return
         day, of_day = (minute - 1) // 1440, (minute - 1) % 1440 + 1
         for c, terms in enumerate(self.campaigns):
+            if not terms.opens <= (minute - 1) * 60.0 < terms.closes:
+                self.spent_before[c] = 0.0
+                continue
             spent = self.posted(c, day) + self.pending[c]
             before = 0.0 if of_day == 1 else self.spent_before[c]
             left = min(terms.day_budget, terms.budget - self.posted(c) + self.posted(c, day))
-            shares = float(self.rules["share"][of_day]), float(self.rules["share"][of_day - 1])
+            last = next((m for m in range(of_day, 1441) if day * DAY + m * 60.0 >= terms.closes), 1440)
+            shares = [float(self.rules["share"][m] / self.rules["share"][last]) for m in (of_day, of_day - 1)]
             self.price[c] = next_price(
                 self.price[c], spent, before, float(left), *shares, self.rules["eta"], self.rules["price_floor"]
             )
@@ -513,7 +542,7 @@ class SlowMarket:
         bidders = []
         for c, terms in enumerate(self.campaigns):
             pair = self.pairs.get((seeker, c))
-            if pair is None or (seeker, c) in self.clicked:
+            if pair is None or (seeker, c) in self.clicked or not terms.opens <= now < terms.closes:
                 continue
             if self.shown.get((seeker, c), 0) >= rules["frequency_cap"]:
                 continue
