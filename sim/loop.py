@@ -1,25 +1,28 @@
-"""The market clock: one compiled loop over visits in time order, exactly sequential budgets, int64 money.
+"""The market clock: visits in time order, exactly sequential budgets, int64 money; the compiled part is `loop_kernel`.
 
 It owns arrival, looking and clicking; who may be shown comes in, and bids, prices, reserves and charges are the
-product's own functions (`targeting.auction`, `targeting.ledger`, `targeting.pacing.descent`). Random numbers depend on
-(visit, job) only, so two arms that show the same job in the same place see the same click. Same inputs, same bits.
+product's own functions (`targeting.auction`, `targeting.ledger`, `targeting.pacing.descent`), as are the ad load and
+the frequency caps (`targeting.serving`). Random numbers depend on (visit, job) only, so two arms that show the same job
+in the same place see the same click. Same inputs, same bits, in whatever thread.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from market.compiled import njit
-from sim.behaviour import hash_uniform
-from targeting.auction import run_auction
-from targeting.ledger import free_micros, postable, reservation
-from targeting.pacing.descent import next_price, paced_bid
+from market.errors import ConfigError
+from sim.campaign_books import CampaignTerms, open_books
+from sim.loop_kernel import GONE, Candidates, Counts, Numbers, OpenItems, Organic, Scratch, Shown, Visits, play
+from targeting.auction import PRICING
+from targeting.ledger import KAPPA
+from targeting.serving import ServingConfig
+from targeting.tokens import LIFE
 
-TOKEN_SECONDS = 30 * 60.0
-MINUTES_A_DAY = 1440
+TOKEN_SECONDS = LIFE.total_seconds()
+GRACE_SECONDS = 600.0  # how long after that a reserve is held, as the ledger's `BillingConfig.grace`
+UNPACED = np.linspace(0, 1, 1441)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class OrganicLists:
         for name, whole in (("opens", 0.0), ("closes", np.inf)):
             if self.job.size and not getattr(self, name).size:
                 object.__setattr__(self, name, np.full(self.job.shape, whole))
+            assert getattr(self, name).shape == self.job.shape or not self.job.size, f"{name} has to be [S, K]"
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,67 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """How the site sells and how people look.
+
+    page: items shown; promoted_positions: places of promoted items from 0, ascending; exam float[>= page]: P(seen) by
+    place. auction: a name of `targeting.auction.PRICING`. serving: ad load, impressions per hour and per day of one
+    campaign to one seeker; frequency_cap: the same for the whole window. repeat_effect: on the click logit, for each
+    earlier exposure; hire_given_qualified: P(hire | qualified application) while openings last; click_delay_seconds:
+    mean of the exponential time from serving to click. kappa, grace_seconds: what the ledger holds, and how long after
+    a token's life. seed: of the common random numbers.
+    """
+
+    days: int
+    promoted_positions: tuple[int, ...]
+    page: int
+    exam: np.ndarray
+    auction: str = "second"
+    serving: ServingConfig = field(default_factory=ServingConfig)
+    frequency_cap: int = 10
+    repeat_effect: float = 0.0
+    hire_given_qualified: float = 0.0
+    click_delay_seconds: float = 120.0
+    kappa: float = KAPPA
+    grace_seconds: float = GRACE_SECONDS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        places = self.promoted_positions
+        if self.auction not in PRICING:
+            raise ConfigError(f"auction {self.auction!r} is unknown; use one of {', '.join(PRICING)}")
+        if list(places) != sorted({*places}) or not all(0 <= place < self.page for place in places):
+            raise ConfigError(f"promoted positions are {places}; give ascending places from 0 below page {self.page}")
+        if len(self.exam) < self.page or not all(0 <= seen <= 1 for seen in self.exam):
+            raise ConfigError(
+                f"exam has {len(self.exam)} entries; give a chance in [0, 1] for each of {self.page} places"
+            )
+        for name, least in (("days", 1), ("frequency_cap", 1), ("click_delay_seconds", 0), ("grace_seconds", 0)):
+            if not getattr(self, name) >= least:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least {least}")
+
+    def slots_of(self) -> np.ndarray:
+        """int64[page + 1]: the promoted slots of a page by the organic jobs at hand."""
+        asked = len(self.promoted_positions)
+        return np.array([self.serving.slots(asked, at_hand, self.page - asked) for at_hand in range(self.page + 1)])
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """How prices move: start_price float64[C], 0 where money is no constraint; eta: step of the descent, 0 never moves
+    them; floor: least price. share float64[1441]: planned cumulative share of a day at each minute, from 0 to 1."""
+
+    start_price: np.ndarray
+    eta: float = 0.0
+    floor: float = 0.0
+    share: np.ndarray = field(default_factory=lambda: UNPACED)
+
+    def __post_init__(self) -> None:
+        assert abs(self.share[-1] - 1) < 1e-9, "plan shares must sum to one"
+        assert self.share[0] == 0, "plan shares begin at zero"
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What happened. Per campaign [C] unless said otherwise; money in micros.
 
@@ -115,6 +180,56 @@ class Outcome:
     seeker_shown: np.ndarray
     organic: np.ndarray  # impressions, clicks, applications, qualified
     final_price: np.ndarray
+
+
+def play_market(
+    pairs: Pairs,
+    eligible: np.ndarray,
+    organic: OrganicLists,
+    traffic: Traffic,
+    terms: Terms,
+    rules: Rules,
+    pacing: Pacing,
+) -> Outcome:
+    """Run all days. eligible bool[n] says which pairs the arm retrieves."""
+    visits, slots = len(traffic.seeker), len(rules.promoted_positions)
+    campaigns, seekers = len(terms.job), len(pairs.start) - 1
+    assert visits * slots < 2**31, "impressions are numbered in 32 bits"
+    candidates = _candidates(pairs, eligible)
+    books = open_books(rules.days, pacing.start_price)
+    capacity = _room(traffic.second, TOKEN_SECONDS + rules.grace_seconds, slots)
+    counts = _no_counts(campaigns, seekers, rules.days)
+    longest = int(np.diff(candidates.start).max(initial=0))
+    play(
+        candidates,
+        _organic(organic),
+        Visits(traffic.seeker, traffic.second, traffic.number),
+        _terms(terms),
+        _numbers(rules, pacing, traffic),
+        books,
+        _no_items(capacity),
+        Shown(
+            np.empty(visits * slots, np.int32),
+            np.empty(visits * slots, np.int32),
+            np.full(len(candidates.campaign), -1, np.int32),
+            np.zeros(len(candidates.campaign), np.int16),
+        ),
+        counts,
+        Scratch(
+            np.empty(longest, np.int64),
+            np.empty(longest, np.int64),
+            np.empty(longest, np.float64),
+            np.empty(longest, np.int64),
+            np.empty(slots + 1, np.int64),
+            np.empty(slots + 1, np.int64),
+            np.empty(3 * slots, np.int64),
+        ),
+        np.empty(capacity, np.int64),
+        np.empty(capacity, np.float64),
+    )
+    outcome = Outcome(posted=books.posted, by_day=books.by_day, final_price=books.price, **counts._asdict())
+    _assert_conserved(outcome, terms, visits * slots)
+    return outcome
 
 
 def run_market(
@@ -139,293 +254,123 @@ def run_market(
     kappa: float,
     pricing: int,
     seed: int,
+    serving: ServingConfig = ServingConfig(),
 ) -> Outcome:
-    """Run `days` days. eligible bool[n] says which pairs the arm retrieves; share float64[1441] is the planned
-    cumulative share of a day at each minute (share[0] = 0, share[1440] = 1); start_price 0 and eta 0 mean no pacing."""
-    assert abs(share[-1] - 1) < 1e-9, "plan shares must sum to one"
-    assert share[0] == 0, "plan shares begin at zero"
-    result = _run(
-        pairs.start,
-        pairs.campaign,
-        pairs.p_click.astype(np.float64),
-        pairs.value_per_click.astype(np.float64),
-        pairs.click_logit,
-        pairs.p_apply,
-        pairs.grade,
-        eligible,
-        organic.job,
-        organic.click_logit,
-        organic.p_apply,
-        organic.grade,
-        organic.opens,
-        organic.closes,
-        traffic.seeker,
-        traffic.second,
-        traffic.number,
-        terms.job,
-        terms.budget,
-        terms.day_budget,
-        terms.max_bid,
-        terms.reserve,
-        terms.openings,
-        terms.opens,
-        terms.closes,
+    """`play_market` from loose numbers; pricing: a value of `targeting.auction.PRICING`."""
+    rules = Rules(
         days,
-        share,
-        start_price.astype(np.float64),
-        price_floor,
-        eta,
-        promoted_positions,
+        tuple(int(place) for place in promoted_positions),
         page,
         exam,
+        next(name for name, number in PRICING.items() if number == pricing),
+        serving,
         frequency_cap,
         repeat_effect,
         hire_given_qualified,
         click_delay_seconds,
         kappa,
-        pricing,
-        seed,
+        seed=seed,
     )
-    outcome = Outcome(*result)
+    return play_market(pairs, eligible, organic, traffic, terms, rules, Pacing(start_price, eta, price_floor, share))
+
+
+def _candidates(pairs: Pairs, eligible: np.ndarray) -> Candidates:
+    """Copies of the eligible pairs alone: what the auctions read lies side by side."""
+    kept = np.flatnonzero(eligible)
+    counted = np.concatenate([[0], np.cumsum(eligible, dtype=np.int64)])
+    columns = ("p_click", "value_per_click", "click_logit", "p_apply", "grade")
+    return Candidates(
+        counted[pairs.start],
+        pairs.campaign[kept].astype(np.int32),
+        *(getattr(pairs, name)[kept].astype(np.float32) for name in columns),
+    )
+
+
+def _organic(lists: OrganicLists) -> Organic:
+    there = lists.job >= 0
+    return Organic(
+        lists.job,
+        np.exp(-lists.click_logit.astype(np.float64)),
+        lists.p_apply,
+        lists.grade,
+        lists.opens,
+        lists.closes,
+        np.where(there, 0, GONE).astype(np.int16),
+    )
+
+
+def _terms(terms: Terms) -> CampaignTerms:
+    money = (terms.budget, terms.day_budget, terms.max_bid, terms.reserve, terms.openings)
+    order = (np.argsort(moments, kind="stable") for moments in (terms.opens, terms.closes))
+    return CampaignTerms(
+        terms.job.astype(np.int64), *(each.astype(np.int64) for each in money), terms.opens, terms.closes, *order
+    )
+
+
+def _numbers(rules: Rules, pacing: Pacing, traffic: Traffic) -> Numbers:
+    most = int(np.bincount(traffic.seeker).max(initial=0))
+    return Numbers(
+        rules.days,
+        rules.page,
+        np.array(rules.promoted_positions, np.int64),
+        rules.exam.astype(np.float64),
+        rules.slots_of(),
+        np.exp(np.minimum(700.0, -rules.repeat_effect * np.arange(most + 1))),
+        PRICING[rules.auction],
+        rules.serving.per_hour,
+        rules.serving.per_day,
+        rules.frequency_cap,
+        float(rules.repeat_effect),
+        float(rules.hire_given_qualified),
+        float(rules.click_delay_seconds),
+        float(rules.kappa),
+        TOKEN_SECONDS,
+        float(rules.grace_seconds),
+        rules.seed,
+        pacing.share.astype(np.float64),
+        float(pacing.eta),
+        float(pacing.floor),
+    )
+
+
+def _room(second: np.ndarray, life: float, slots: int) -> int:
+    """A power of two above the items that can be open at once: those of any `life` seconds."""
+    since = np.searchsorted(second, second - life, side="left")
+    most = int((np.arange(len(second)) - since + 1).max(initial=1))
+    return 1 << (most * slots).bit_length()
+
+
+def _no_items(capacity: int) -> OpenItems:
+    whole = [np.empty(capacity, kind) for kind in (np.int32, np.int32, np.int32, np.int64, np.int64)]
+    return OpenItems(*whole, *(np.empty(capacity, np.float64) for _ in range(3)))
+
+
+def _no_counts(campaigns: int, seekers: int, days: int) -> Counts:
+    def whole(n: int) -> np.ndarray:
+        return np.zeros(n, np.int64)
+
+    return Counts(
+        valid=whole(campaigns),
+        impressions=whole(campaigns),
+        clicks=whole(campaigns),
+        applications=whole(campaigns),
+        qualified=np.zeros(campaigns),
+        hires=whole(campaigns),
+        billed_value=np.zeros(campaigns),
+        by_hour=whole(days * 24),
+        seeker_posted=whole(seekers),
+        seeker_qualified=np.zeros(seekers),
+        seeker_shown=whole(seekers),
+        organic=np.zeros(4),
+    )
+
+
+def _assert_conserved(outcome: Outcome, terms: Terms, places: int) -> None:
+    """What has to hold in every market, whatever happened in it."""
     assert (outcome.posted <= terms.budget).all(), "a campaign was billed above its budget"
     assert (outcome.by_day <= terms.day_budget).all(), "a campaign was billed above its daily cap"
     assert (outcome.by_day.sum(0) == outcome.posted).all(), "days do not add up to the total"
     assert outcome.by_hour.sum() == outcome.posted.sum() == outcome.seeker_posted.sum(), "money was lost or made"
-    return outcome
-
-
-@njit()
-def _push(heap: np.ndarray, size: int, when: np.ndarray, item: int) -> None:
-    """Insert `item` into the binary heap of items ordered by (when[item], item)."""
-    child = size
-    heap[child] = item
-    while child > 0:
-        parent = (child - 1) // 2
-        if when[heap[parent]] < when[item] or (when[heap[parent]] == when[item] and heap[parent] < item):
-            break
-        heap[child] = heap[parent]
-        child = parent
-    heap[child] = item
-
-
-@njit()
-def _pop(heap: np.ndarray, size: int, when: np.ndarray) -> int:
-    top = heap[0]
-    item = heap[size - 1]
-    last = size - 1
-    parent = 0
-    while True:
-        child = 2 * parent + 1
-        if child >= last:
-            break
-        if child + 1 < last:
-            a, b = heap[child], heap[child + 1]
-            if when[b] < when[a] or (when[b] == when[a] and b < a):
-                child += 1
-        other = heap[child]
-        if when[item] < when[other] or (when[item] == when[other] and item < other):
-            break
-        heap[parent] = other
-        parent = child
-    heap[parent] = item
-    return top
-
-
-@njit(nogil=True)
-def _run(
-    start, campaign, p_click, value, click_logit, p_apply, grade, eligible,
-    organic_job, organic_logit, organic_apply, organic_grade, organic_opens, organic_closes,
-    visit_seeker, visit_second, visit_number,
-    job, budget, day_budget, max_bid, reserve, openings, opens, closes,
-    days, share, start_price, price_floor, eta, promoted_positions, page, exam, frequency_cap,
-    repeat_effect, hire_given_qualified, click_delay, kappa, pricing, seed,
-):  # fmt: skip
-    campaigns, seekers, slots = len(budget), len(start) - 1, len(promoted_positions)
-    most = len(visit_seeker) * slots
-    # one entry per promoted impression that was clicked or still holds a reserve
-    shown_campaign, shown_day = np.empty(most, np.int32), np.empty(most, np.int32)
-    shown_price, shown_reserve = np.empty(most, np.int64), np.empty(most, np.int64)
-    shown_pending, shown_value = np.empty(most, np.float64), np.empty(most, np.float64)
-    shown_seeker, shown_end = np.empty(most, np.int32), np.empty(most, np.float64)
-    click_time, open_reserve = np.full(most, np.inf), np.zeros(most, np.bool_)
-    heap, heap_size = np.empty(most, np.int64), 0
-    shown_count, oldest = 0, 0
-
-    posted, reserved = np.zeros(campaigns, np.int64), np.zeros(campaigns, np.int64)
-    posted_day = np.zeros((days + 1, campaigns), np.int64)
-    reserved_day = np.zeros((days + 1, campaigns), np.int64)
-    pending = np.zeros(campaigns, np.float64)
-    valid = np.zeros(campaigns, np.int64)
-    impressions, clicks = np.zeros(campaigns, np.int64), np.zeros(campaigns, np.int64)
-    applications, hires = np.zeros(campaigns, np.int64), np.zeros(campaigns, np.int64)
-    qualified, billed_value = np.zeros(campaigns, np.float64), np.zeros(campaigns, np.float64)
-    by_hour = np.zeros(days * 24, np.int64)
-    seeker_posted, seeker_qualified = np.zeros(seekers, np.int64), np.zeros(seekers, np.float64)
-    seeker_shown = np.zeros(seekers, np.int64)
-    organic = np.zeros(4, np.float64)
-    price = start_price.copy()
-    spent_before = np.zeros(campaigns, np.float64)
-    exposures = np.zeros(len(campaign), np.int16)
-    clicked_pair = np.zeros(len(campaign), np.bool_)
-    organic_exposures = np.zeros(organic_job.shape, np.int16)
-    organic_applied = np.zeros(organic_job.shape, np.bool_)
-
-    longest = 0
-    for s in range(seekers):
-        longest = max(longest, start[s + 1] - start[s])
-    entry = np.empty(longest, np.int64)
-    bids, floors = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    chances = np.empty(longest, np.float64)
-    winner, cost = np.empty(slots + 1, np.int64), np.empty(slots + 1, np.int64)
-    minute = 0
-    end = days * MINUTES_A_DAY * 60.0
-    visit = 0
-    while visit <= len(visit_seeker):
-        now = visit_second[visit] if visit < len(visit_seeker) else end + TOKEN_SECONDS + 1.0
-        # minute ticks, clicks and expiries up to now, in time order
-        while True:
-            tick = (minute + 1) * 60.0 if minute < days * MINUTES_A_DAY else np.inf
-            click_at = click_time[heap[0]] if heap_size > 0 else np.inf
-            expiry = shown_end[oldest] if oldest < shown_count else np.inf
-            first = min(tick, click_at, expiry)
-            if first > now:
-                break
-            if click_at == first:
-                item = _pop(heap, heap_size, click_time)
-                heap_size -= 1
-                c, d = shown_campaign[item], shown_day[item]
-                if open_reserve[item]:
-                    reserved[c] -= shown_reserve[item]
-                    reserved_day[d, c] -= shown_reserve[item]
-                    pending[c] -= shown_pending[item]
-                    open_reserve[item] = False
-                if click_at <= shown_end[item]:
-                    charge = postable(shown_price[item], budget[c], day_budget[c], posted[c], posted_day[d, c])
-                    posted[c] += charge
-                    posted_day[d, c] += charge
-                    valid[c] += shown_price[item]
-                    by_hour[min(int(click_at // 3600.0), days * 24 - 1)] += charge
-                    seeker_posted[shown_seeker[item]] += charge
-                    if charge > 0:  # a price of 0 is legal where no reserve asks for more
-                        billed_value[c] += shown_value[item] * charge / shown_price[item]
-            elif expiry == first:
-                if open_reserve[oldest]:
-                    c, d = shown_campaign[oldest], shown_day[oldest]
-                    reserved[c] -= shown_reserve[oldest]
-                    reserved_day[d, c] -= shown_reserve[oldest]
-                    pending[c] -= shown_pending[oldest]
-                    open_reserve[oldest] = False
-                oldest += 1
-            else:
-                minute += 1
-                if eta > 0.0:
-                    day, of_day = (minute - 1) // MINUTES_A_DAY, (minute - 1) % MINUTES_A_DAY + 1
-                    for c in range(campaigns):
-                        if not opens[c] <= tick - 60.0 < closes[c]:
-                            spent_before[c] = 0.0  # nothing to steer; the price waits
-                            continue
-                        # a campaign that closes today has until then to spend the day's money
-                        last = math.ceil(min(1.0 * MINUTES_A_DAY, (closes[c] - day * 86_400.0) / 60.0))
-                        allowed = min(day_budget[c], budget[c] - posted[c] + posted_day[day, c])
-                        spent = posted_day[day, c] + pending[c]
-                        if of_day == 1:
-                            spent_before[c] = 0.0
-                        price[c] = next_price(
-                            price[c],
-                            spent,
-                            spent_before[c],
-                            float(allowed),
-                            share[of_day] / share[last],
-                            share[of_day - 1] / share[last],
-                            eta,
-                            price_floor,
-                        )
-                        spent_before[c] = spent
-        if visit == len(visit_seeker):
-            break
-
-        s, number = visit_seeker[visit], visit_number[visit]
-        visit += 1
-        day = min(int(now // 86_400.0), days - 1)
-        count = 0
-        for e in range(start[s], start[s + 1]):
-            if not eligible[e] or clicked_pair[e] or exposures[e] >= frequency_cap:
-                continue
-            c = campaign[e]
-            if not opens[c] <= now < closes[c]:
-                continue
-            bid = paced_bid(value[e], price[c], max_bid[c])
-            free = free_micros(
-                budget[c], day_budget[c], posted[c], posted_day[day, c], reserved[c], reserved_day[day, c]
-            )
-            if bid < reserve[c] or free < 1 or free < reservation(p_click[e], bid, kappa):
-                continue
-            entry[count], bids[count], floors[count], chances[count] = e, bid, reserve[c], p_click[e]
-            count += 1
-        sold = run_auction(bids[:count], chances[:count], floors[:count], slots, pricing, winner, cost)
-
-        slot, rank_in_list = 0, 0
-        for place in range(page):
-            seen = exam[place]
-            if slot < sold and place == promoted_positions[slot]:
-                e = entry[winner[slot]]
-                c = campaign[e]
-                impressions[c] += 1
-                seeker_shown[s] += 1
-                chance = seen / (1.0 + math.exp(-(click_logit[e] + repeat_effect * exposures[e])))
-                exposures[e] += 1
-                item = shown_count
-                shown_count += 1
-                shown_campaign[item], shown_day[item], shown_seeker[item] = c, day, s
-                shown_price[item] = cost[slot]
-                shown_reserve[item] = reservation(p_click[e] * seen, cost[slot], kappa)
-                shown_pending[item] = p_click[e] * seen * cost[slot]
-                shown_value[item] = p_apply[e] * grade[e]
-                shown_end[item] = now + TOKEN_SECONDS
-                open_reserve[item] = True
-                reserved[c] += shown_reserve[item]
-                reserved_day[day, c] += shown_reserve[item]
-                pending[c] += shown_pending[item]
-                if hash_uniform(number, job[c], seed) < chance:
-                    clicked_pair[e] = True
-                    clicks[c] += 1
-                    click_time[item] = now - click_delay * math.log(1.0 - hash_uniform(number, job[c], seed + 1))
-                    _push(heap, heap_size, click_time, item)
-                    heap_size += 1
-                    if hash_uniform(number, job[c], seed + 2) < p_apply[e]:
-                        applications[c] += 1
-                        qualified[c] += grade[e]
-                        seeker_qualified[s] += grade[e]
-                        chance_hire = grade[e] * hire_given_qualified
-                        if hires[c] < openings[c] and hash_uniform(number, job[c], seed + 3) < chance_hire:
-                            hires[c] += 1
-                slot += 1
-                continue
-            # an organic place; jobs off the site, promoted on this page or applied to are passed over
-            while rank_in_list < organic_job.shape[1]:
-                shown_already = organic_applied[s, rank_in_list] or organic_job[s, rank_in_list] < 0
-                if not organic_opens[s, rank_in_list] <= now < organic_closes[s, rank_in_list]:
-                    shown_already = True
-                for other in range(sold):
-                    if job[campaign[entry[winner[other]]]] == organic_job[s, rank_in_list]:
-                        shown_already = True
-                if not shown_already:
-                    break
-                rank_in_list += 1
-            if rank_in_list >= organic_job.shape[1]:
-                continue
-            r = rank_in_list
-            rank_in_list += 1
-            organic[0] += 1
-            chance = seen / (1.0 + math.exp(-(organic_logit[s, r] + repeat_effect * organic_exposures[s, r])))
-            organic_exposures[s, r] += 1
-            if hash_uniform(number, organic_job[s, r], seed) < chance:
-                organic[1] += 1
-                if hash_uniform(number, organic_job[s, r], seed + 2) < organic_apply[s, r]:
-                    organic_applied[s, r] = True
-                    organic[2] += 1
-                    organic[3] += organic_grade[s, r]
-    return (
-        posted, valid, impressions, clicks, applications, qualified, hires, billed_value, posted_day[:days], by_hour,
-        seeker_posted, seeker_qualified, seeker_shown, organic, price,
-    )  # fmt: skip
+    assert (outcome.posted <= outcome.valid).all(), "more was billed than valid clicks cost"
+    assert outcome.impressions.sum() == outcome.seeker_shown.sum() <= places, "more was shown than there were places"
+    assert not outcome.impressions[terms.closes <= terms.opens].any(), "a campaign without a life was shown"

@@ -1,9 +1,14 @@
 """The auction of promoted slots: who wins which slot, what a click will cost. Compiled; serving and simulator use it.
 
-Generalised second price with positions: candidates are ranked by bid * P(click); the winner of slot j pays per click
-the least bid that would have kept the slot, max(score of the next one / own P(click), reserve), rounded up to a micro
-and never above the own bid. With one slot this is the second-price auction. A bid equal to the reserve sells; ties go
-to the earlier candidate. (Edelman, Ostrovsky, Schwarz 2007.)
+Candidates are ranked by bid * P(click); a bid equal to the reserve sells; ties go to the earlier candidate. Two ways to
+price, by name:
+
+    second  generalised second price with positions: the winner of slot j pays per click the least bid that would have
+            kept the slot, max(score of the next one / own P(click), reserve), rounded up to a micro and never above the
+            own bid. With one slot this is the second-price auction. (Edelman, Ostrovsky, Schwarz 2007.)
+    first   every winner pays the own bid
+
+A slot without a candidate at or above its reserve stays empty.
 """
 
 from __future__ import annotations
@@ -36,17 +41,39 @@ def run_auction(
     for i in range(len(bid_micros)):
         if bid_micros[i] < reserve_micros[i] or bid_micros[i] <= 0 or not p_click[i] > 0.0:
             continue
-        score = bid_micros[i] * p_click[i]
-        place = held
-        while place > 0 and score > bid_micros[winner[place - 1]] * p_click[winner[place - 1]]:
-            place -= 1
-        if place > slots:
-            continue
-        last = min(held, slots)
-        for shift in range(last, place, -1):
-            winner[shift] = winner[shift - 1]
-        winner[place] = i
-        held = min(held + 1, slots + 1)
+        held = enter(i, bid_micros, p_click, held, slots, winner)
+    return price_slots(bid_micros, p_click, reserve_micros, held, slots, pricing, winner, price_micros)
+
+
+@njit()
+def enter(
+    candidate: int, bid_micros: np.ndarray, p_click: np.ndarray, held: int, slots: int, winner: np.ndarray
+) -> int:
+    """Rank one more candidate behind those that scored as much; return how many of the slots + 1 places are held."""
+    score = bid_micros[candidate] * p_click[candidate]
+    place = held
+    while place > 0 and score > bid_micros[winner[place - 1]] * p_click[winner[place - 1]]:
+        place -= 1
+    if place > slots:
+        return held
+    for shift in range(min(held, slots), place, -1):
+        winner[shift] = winner[shift - 1]
+    winner[place] = candidate
+    return min(held + 1, slots + 1)
+
+
+@njit()
+def price_slots(
+    bid_micros: np.ndarray,
+    p_click: np.ndarray,
+    reserve_micros: np.ndarray,
+    held: int,
+    slots: int,
+    pricing: int,
+    winner: np.ndarray,
+    price_micros: np.ndarray,
+) -> int:
+    """Price the first `slots` of the `held` ranked candidates; return how many were sold."""
     sold = min(held, slots)
     for slot in range(sold):
         own = winner[slot]

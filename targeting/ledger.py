@@ -1,8 +1,8 @@
 """The arithmetic of the money path, in int64 micros: reserve the expected charge, then post, never above a cap.
 
 Pure functions, compiled; the simulator and the service call the same ones. Serving reserves
-ceil(kappa * P(click) * price); a valid click posts min(price, what is left under both caps). So at every moment
-posted <= cap, and the posted total is min(cap, sum of the prices of valid clicks) whatever the order of arrival.
+min(price, ceil(kappa * P(click) * price)); a valid click posts min(price, what is left under both caps). So at every
+moment posted <= cap, and the posted total is min(cap, sum of the prices of valid clicks) whatever the order of arrival.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ KAPPA = 2.0
 def reservation(p_click: float, price_micros: int, kappa: float) -> int:
     """What one impression reserves: its expected charge times kappa, rounded up."""
     return math.ceil(kappa * p_click * price_micros)
+
+
+@njit()
+def held_micros(p_click: float, price_micros: int, kappa: float) -> int:
+    """What serving one item holds until its click can not come any more: never more than that click can cost."""
+    return min(price_micros, reservation(p_click, price_micros, kappa))
 
 
 @njit()

@@ -26,7 +26,7 @@ from market.clock import account_day
 from market.errors import ConfigError, NotFoundError
 from targeting.campaigns import Campaign, Status, over, status_at
 from targeting.engine import SlateItem, explained
-from targeting.ledger import KAPPA, reservation
+from targeting.ledger import KAPPA, held_micros
 from targeting.slate import placement
 from targeting.storage.balances import Balances, Place, short_of_money
 from targeting.storage.database import Database
@@ -238,7 +238,7 @@ class Journal:
         taken: dict[str, int] = {}  # of a campaign, by this slate
         for key, token in served.promoted:
             place = token.campaign_id, token.day
-            micros = min(token.price_micros, int(reservation(token.p_click, token.price_micros, self.config.kappa)))
+            micros = int(held_micros(token.p_click, token.price_micros, self.config.kappa))
             before = taken.get(token.campaign_id, 0)
             if token.campaign_id in stopped or balances.free(place) - before < max(1, micros):
                 refused.add(token.campaign_id)

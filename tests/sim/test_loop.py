@@ -14,14 +14,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.behaviour import hash_uniform
-from sim.loop import TOKEN_SECONDS, OrganicLists, Outcome, Pairs, Terms, Traffic, run_market
-from targeting.auction import FIRST_PRICE, SECOND_PRICE, run_auction
-from targeting.ledger import free_micros, postable, reservation
+from sim.loop import (
+    GRACE_SECONDS,
+    TOKEN_SECONDS,
+    OrganicLists,
+    Outcome,
+    Pacing,
+    Pairs,
+    Rules,
+    Terms,
+    Traffic,
+    play_market,
+)
+from sim.loop_kernel import SERVING_TRIES
+from targeting.auction import PRICING, run_auction
+from targeting.ledger import free_micros, held_micros, postable
 from targeting.pacing.descent import next_price, paced_bid
+from targeting.serving import ServingConfig
+from targeting.storage.journal import BillingConfig
 
 ALWAYS, NEVER = 60.0, -60.0  # click logits
 HOUR, DAY = 3_600.0, 86_400.0
 EVEN = np.linspace(0, 1, 1441)
+PACING = {"start_price", "eta", "floor", "share"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Small:
     positions: tuple[int, ...] = (0,)
     page: int = 1
     exam: tuple[float, ...] = (1.0,) * 10
-    rules: dict[str, Any] = field(default_factory=dict)  # keyword arguments of run_market that differ
+    rules: dict[str, Any] = field(default_factory=dict)  # fields of Rules and Pacing that differ
 
     @property
     def seekers(self) -> int:
@@ -75,22 +90,21 @@ class Small:
     def jobs(self) -> list[int]:
         return [100 + c if it.job is None else it.job for c, it in enumerate(self.campaigns)]
 
-    def settings(self) -> dict[str, Any]:
-        """Greedy, second price, clicks a moment after serving; `rules` on top."""
-        usual = {
-            "share": EVEN,
-            "start_price": np.zeros(len(self.campaigns)),
-            "price_floor": 1e-9,
-            "eta": 0.0,
+    def site(self) -> Rules:
+        """Second price, clicks a moment after serving, no cap that binds; `rules` on top."""
+        usual: dict[str, Any] = {
+            "serving": ServingConfig(max_ad_load=1.0, per_hour=100, per_day=100),
             "frequency_cap": 100,
-            "repeat_effect": 0.0,
-            "hire_given_qualified": 0.0,
             "click_delay_seconds": 1.0,
-            "kappa": 2.0,
-            "pricing": SECOND_PRICE,
             "seed": 7,
         }
-        return usual | self.rules
+        given = {name: value for name, value in self.rules.items() if name not in PACING}
+        return Rules(self.days, self.positions, self.page, np.array(self.exam, np.float32), **(usual | given))
+
+    def pacing(self) -> Pacing:
+        """Greedy; `rules` on top."""
+        usual: dict[str, Any] = {"start_price": np.zeros(len(self.campaigns)), "floor": 1e-9}
+        return Pacing(**(usual | {name: value for name, value in self.rules.items() if name in PACING}))
 
     def play(self, eligible: Sequence[bool] | None = None) -> Outcome:
         pairs = sorted(self.pairs, key=lambda pair: (pair.seeker, pair.campaign))
@@ -101,7 +115,7 @@ class Small:
         for seeker, jobs in enumerate(self.organic):
             job[seeker, : len(jobs)] = jobs
         money = ("budget", "day_budget", "max_bid", "reserve")
-        return run_market(
+        return play_market(
             Pairs(
                 np.concatenate([[0], np.cumsum(lengths)]),
                 np.array(column["campaign"], np.int32),
@@ -130,11 +144,8 @@ class Small:
                 np.array([c.opens for c in self.campaigns]),
                 np.array([c.closes for c in self.campaigns]),
             ),
-            days=self.days,
-            promoted_positions=np.array(self.positions),
-            page=self.page,
-            exam=np.array(self.exam, np.float32),
-            **self.settings(),
+            self.site(),
+            self.pacing(),
         )
 
 
@@ -208,6 +219,49 @@ def test_a_seeker_sees_a_campaign_at_most_as_often_as_the_cap() -> None:
     assert outcome.impressions.tolist() == outcome.seeker_shown.tolist() == [4]
 
 
+def test_a_seeker_sees_a_campaign_twice_an_hour_and_six_times_a_day() -> None:
+    """Visits at 10, 20, ..., 1560 minutes: shown at 10, 20, 70, 80, 130, 140, and as these turn a day old again: 1450,
+    1460, 1510, 1520."""
+    rules = {"serving": ServingConfig(max_ad_load=1.0), "frequency_cap": 100}
+    small = one_campaign(6 * 26, gap=600.0, seekers=1, logit=NEVER, days=2, rules=rules)
+    assert small.play().impressions.tolist() == [6 + 4]
+    assert replace(small, visits=small.visits[:6]).play().impressions.tolist() == [2]
+    assert replace(small, visits=small.visits[:7]).play().impressions.tolist() == [3]  # an hour after the first
+    assert replace(small, visits=small.visits[:143]).play().impressions.tolist() == [6]
+
+
+def test_promoted_items_are_at_most_the_ad_load_but_one_is_always_allowed() -> None:
+    """Three slots on a page of ten: all three beside seven organic jobs, two beside five, one beside one or none."""
+    for organic, expected in ((7, 3), (20, 3), (6, 2), (5, 2), (4, 1), (1, 1), (0, 1)):
+        small = Small(
+            [Campaign() for _ in range(3)],
+            [Pair(0, c, logit=NEVER) for c in range(3)],
+            [(1.0, 0)],
+            [list(range(organic + expected))] if organic else [],
+            positions=(0, 3, 7),
+            page=10,
+            rules={"serving": ServingConfig()},
+        )
+        outcome = small.play()
+        listed = organic + expected if organic else 0
+        assert outcome.impressions.sum() == ServingConfig().slots(3, min(10, listed), 7) == expected, organic
+
+
+def test_where_organic_jobs_run_out_the_promoted_ones_close_up() -> None:
+    """Places 0 and 5 of a page of six with two organic jobs: the second promoted item stands at place 3."""
+    exam = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+    small = Small(
+        [Campaign(max_bid=200), Campaign(max_bid=100)],
+        [Pair(0, 0), Pair(0, 1)],
+        [(1.0, 0)],
+        [[1, 2]],
+        positions=(0, 5),
+        page=6,
+        exam=exam,
+    )
+    assert small.play().clicks.tolist() == [0, 1]
+
+
 def test_who_has_clicked_does_not_see_the_campaign_again() -> None:
     assert one_campaign(9, seekers=1).play().impressions.tolist() == [1]
 
@@ -257,7 +311,7 @@ def test_the_second_price_by_hand() -> None:
     """Scores 3 x .5 = 1.5 and 2 x .25 = .5 (in thousands): the first keeps its slot down to .5 / .5 = 1 thousand."""
     small = Small([Campaign(max_bid=3_000), Campaign(max_bid=2_000)], [Pair(0, 0, 0.5), Pair(0, 1, 0.25)], [(1.0, 0)])
     assert small.play().posted.tolist() == [1_000, 0]
-    assert replace(small, rules={"pricing": FIRST_PRICE}).play().posted.tolist() == [3_000, 0]
+    assert replace(small, rules={"auction": "first"}).play().posted.tolist() == [3_000, 0]
     two_slots = replace(small, positions=(0, 1), page=2)
     assert two_slots.play().posted.tolist() == [1_000, 1]  # nobody behind the second: the reserve
 
@@ -274,16 +328,35 @@ def test_a_free_slot_is_shown_and_costs_nothing() -> None:
 
 
 def test_the_bid_is_what_a_click_is_worth_at_the_campaigns_price() -> None:
-    rules = {"pricing": FIRST_PRICE, "start_price": np.array([0.01])}
+    rules = {"auction": "first", "start_price": np.array([0.01])}
     assert one_campaign(1, value=5.0, rules=rules).play().posted.tolist() == [500]
     assert one_campaign(1, value=50.0, rules=rules).play().posted.tolist() == [1_000]  # the ceiling
 
 
 def test_a_reserve_gates_serving_until_the_token_expires() -> None:
-    """2 x .5 x 100 reserves the whole budget, so that nobody else is served for thirty minutes."""
-    gated = one_campaign(4, gap=TOKEN_SECONDS / 2, logit=NEVER, p_click=0.5, max_bid=100, reserve=100, budget=100)
+    """2 x .5 x 100 reserves the whole budget, so that nobody else is served until no click can come any more."""
+    held = TOKEN_SECONDS + GRACE_SECONDS
+    gated = one_campaign(4, gap=held / 2, logit=NEVER, p_click=0.5, max_bid=100, reserve=100, budget=100)
     assert gated.play().impressions.tolist() == [2]
-    assert one_campaign(1, p_click=0.75, max_bid=100, budget=100).play().impressions.tolist() == [0]
+
+
+def test_a_reserve_is_never_above_what_the_click_can_cost() -> None:
+    assert one_campaign(1, p_click=0.75, max_bid=100, reserve=100, budget=100).play().posted.tolist() == [100]
+
+
+def test_reserves_are_held_as_long_as_the_ledger_holds_them() -> None:
+    assert BillingConfig().grace.total_seconds() == GRACE_SECONDS
+    assert BillingConfig().kappa == Small([], [], []).site().kappa
+
+
+def test_who_can_not_hold_its_slot_is_left_out_and_the_auction_made_again() -> None:
+    """The winner has 100 free and its slot would hold 2 x .5 x 300; the second then wins at the reserve of 40."""
+    small = Small(
+        [Campaign(max_bid=400, budget=100), Campaign(max_bid=300, reserve=40)],
+        [Pair(0, 0, 0.5), Pair(0, 1, 0.5)],
+        [(1.0, 0)],
+    )
+    assert small.play().posted.tolist() == [0, 40]
 
 
 def test_a_click_frees_the_reserve_at_once() -> None:
@@ -305,7 +378,7 @@ def test_pacing_leaves_money_for_the_evening_that_greed_has_spent_by_noon() -> N
         visits=360, gap=240.0, reserve=40, max_bid=400, value=1.0, p_click=0.03125, budget=4_800, day_budget=4_800
     )
     greedy = one_campaign(**visits).play()
-    paced = one_campaign(**visits, rules={"eta": 10.0, "start_price": np.array([0.0125]), "price_floor": 1e-6}).play()
+    paced = one_campaign(**visits, rules={"eta": 10.0, "start_price": np.array([0.0125]), "floor": 1e-6}).play()
     assert greedy.by_hour[12:].sum() == 0
     assert greedy.posted.tolist() == [4_800]
     assert paced.posted[0] >= 0.9 * 4_800
@@ -327,7 +400,7 @@ def test_a_click_that_comes_after_the_close_is_billed_by_its_token() -> None:
 def test_a_campaign_that_closes_at_noon_has_spent_its_day_by_then() -> None:
     """A click of 40 every four minutes, money for a third of those before noon."""
     visits = dict(visits=360, gap=240.0, reserve=40, max_bid=400, p_click=0.03125, budget=2_400, day_budget=2_400)
-    rules = {"eta": 10.0, "start_price": np.array([0.0125]), "price_floor": 1e-6}
+    rules = {"eta": 10.0, "start_price": np.array([0.0125]), "floor": 1e-6}
     outcome = one_campaign(**visits, closes=DAY / 2, rules=rules).play()
     assert outcome.posted[0] >= 0.9 * 2_400
     assert outcome.by_hour[6:12].sum() >= 0.3 * 2_400
@@ -343,7 +416,7 @@ def test_plan_shares_that_are_no_shares_are_a_fault_of_ours() -> None:
 # ---- random small markets, and the twin
 
 
-def random_market(seed: int, campaigns: int, seekers: int, visits: int, days: int, paced: bool, pricing: int) -> Small:
+def random_market(seed: int, campaigns: int, seekers: int, visits: int, days: int, paced: bool, auction: str) -> Small:
     rng = np.random.default_rng([seed, campaigns, seekers, visits])
     budget = rng.integers(30, 600, campaigns)
     terms = [
@@ -378,11 +451,14 @@ def random_market(seed: int, campaigns: int, seekers: int, visits: int, days: in
         rules={
             "eta": 10.0 if paced else 0.0,
             "start_price": np.full(campaigns, 0.005) if paced else np.zeros(campaigns),
-            "frequency_cap": 5,
+            "frequency_cap": int(rng.integers(1, 8)),
+            "serving": ServingConfig(
+                float(rng.choice([0.3, 0.5, 1.0])), int(rng.integers(1, 3)), int(rng.integers(2, 5))
+            ),
             "repeat_effect": -0.25,
             "hire_given_qualified": 0.5,
             "click_delay_seconds": 900.0,  # an eighth of the clicks come after the token's life
-            "pricing": pricing,
+            "auction": auction,
             "seed": seed,
         },
     )
@@ -396,7 +472,7 @@ small_markets = st.builds(
     visits=st.integers(0, 60),
     days=st.integers(1, 2),
     paced=st.booleans(),
-    pricing=st.sampled_from([SECOND_PRICE, FIRST_PRICE]),
+    auction=st.sampled_from(sorted(PRICING)),
 )
 
 
@@ -429,6 +505,10 @@ def test_the_loop_bills_what_its_slow_twin_bills(small: Small) -> None:
     assert fast.impressions.tolist() == slow.impressions
     assert fast.clicks.tolist() == slow.clicks
     assert fast.valid.tolist() == slow.valid
+    assert fast.applications.tolist() == slow.applications
+    assert fast.hires.tolist() == slow.hires
+    assert fast.organic[:3].tolist() == slow.organic
+    assert fast.final_price.tolist() == slow.price
     assert fast.posted.tolist() == [sum(charge for _, _, charge in book) for book in slow.book]
     for day in range(small.days):
         assert fast.by_day[day].tolist() == [sum(x for d, _, x in book if d == day) for book in slow.book]
@@ -471,16 +551,19 @@ class SlowMarket:
     """The money path of `run_market`, written plainly: every open reserve and every charge is a row of its own."""
 
     def __init__(self, small: Small) -> None:
-        self.small, self.rules = small, small.settings()
+        self.small, self.site, self.pacing = small, small.site(), small.pacing()
         self.campaigns, self.jobs = small.campaigns, small.jobs
         count = len(small.campaigns)
         self.pairs = {(pair.seeker, pair.campaign): pair for pair in small.pairs}
         self.book: list[list[tuple[int, int, int]]] = [[] for _ in range(count)]  # (serve day, click hour, charge)
         self.open: dict[int, dict[str, Any]] = {}  # impressions that still hold a reserve
-        self.shown: dict[tuple[int, int], int] = {}
+        self.shown: dict[tuple[int, int], list[float]] = {}
+        self.gone: set[tuple[int, int]] = set()  # (seeker, organic job) that was applied to
+        self.seen: dict[tuple[int, int], int] = {}  # how often a seeker saw an organic job
+        self.organic, self.applications, self.hires = [0, 0, 0], [0] * count, [0] * count
         self.clicked: set[tuple[int, int]] = set()
         self.impressions, self.clicks, self.valid = [0] * count, [0] * count, [0] * count
-        self.price = [float(price) for price in self.rules["start_price"]]
+        self.price = [float(price) for price in self.pacing.start_price]
         self.pending, self.spent_before = [0.0] * count, [0.0] * count
         self.events: list[tuple[float, int, int, dict[str, Any]]] = []  # (second, kind, number, what)
 
@@ -500,13 +583,13 @@ class SlowMarket:
                 if kind == tick:
                     self.tick(which)
                     continue
-                self.release(it)
-                if kind == click and at <= it["end"]:
+                if kind == click:
                     self.bill(it, at)
+                self.release(it)
             if number >= 0:
                 for it in self.serve(number, second, seeker):
-                    heapq.heappush(self.events, (it["end"], expiry, it["number"], it))
-                    if it["click"] is not None:
+                    heapq.heappush(self.events, (it["end"] + self.site.grace_seconds, expiry, it["number"], it))
+                    if it["click"] is not None and it["click"] < it["end"]:
                         heapq.heappush(self.events, (it["click"], click, it["number"], it))
         return self
 
@@ -525,7 +608,8 @@ class SlowMarket:
         self.book[c].append((it["day"], min(int(at // HOUR), self.small.days * 24 - 1), charge))
 
     def tick(self, minute: int) -> None:
-        if self.rules["eta"] == 0:
+        share = self.pacing.share
+        if self.pacing.eta == 0:
             return
         day, of_day = (minute - 1) // 1440, (minute - 1) % 1440 + 1
         for c, terms in enumerate(self.campaigns):
@@ -536,70 +620,113 @@ class SlowMarket:
             before = 0.0 if of_day == 1 else self.spent_before[c]
             left = min(terms.day_budget, terms.budget - self.posted(c) + self.posted(c, day))
             last = next((m for m in range(of_day, 1441) if day * DAY + m * 60.0 >= terms.closes), 1440)
-            shares = [float(self.rules["share"][m] / self.rules["share"][last]) for m in (of_day, of_day - 1)]
+            shares = [float(share[m] / share[last]) for m in (of_day, of_day - 1)]
             self.price[c] = next_price(
-                self.price[c], spent, before, float(left), *shares, self.rules["eta"], self.rules["price_floor"]
+                self.price[c], spent, before, float(left), *shares, self.pacing.eta, self.pacing.floor
             )
             self.spent_before[c] = spent
 
-    def serve(self, number: int, now: float, seeker: int) -> list[dict[str, Any]]:
-        day, rules, kappa = min(int(now // DAY), self.small.days - 1), self.rules, self.rules["kappa"]
-        bidders = []
-        for c, terms in enumerate(self.campaigns):
-            pair = self.pairs.get((seeker, c))
-            if pair is None or (seeker, c) in self.clicked or not terms.opens <= now < terms.closes:
-                continue
-            if self.shown.get((seeker, c), 0) >= rules["frequency_cap"]:
-                continue
-            bid = paced_bid(pair.value, self.price[c], terms.max_bid)
-            free = free_micros(
-                terms.budget,
-                terms.day_budget,
-                self.posted(c),
-                self.posted(c, day),
-                self.reserved(c),
-                self.reserved(c, day),
-            )
-            if bid >= terms.reserve and free >= 1 and free >= reservation(pair.p_click, bid, kappa):
-                bidders.append((c, pair, bid))
-        slots = len(self.small.positions)
-        winner, price = np.empty(slots + 1, np.int64), np.empty(slots + 1, np.int64)
-        sold = run_auction(
-            np.array([bid for _, _, bid in bidders], np.int64),
-            np.array([pair.p_click for _, pair, _ in bidders]),
-            np.array([self.campaigns[c].reserve for c, _, _ in bidders], np.int64),
-            slots,
-            rules["pricing"],
-            winner,
-            price,
+    def may_be_shown(self, seeker: int, c: int, now: float) -> bool:
+        serving, moments = self.site.serving, self.shown.get((seeker, c), [])
+        lately = sum(then > now - HOUR for then in moments)
+        today = sum(then > now - DAY for then in moments)
+        return (
+            self.campaigns[c].opens <= now < self.campaigns[c].closes
+            and (seeker, c) in self.pairs
+            and (seeker, c) not in self.clicked
+            and len(moments) < self.site.frequency_cap
+            and lately < serving.per_hour
+            and today < serving.per_day
         )
-        served = []
-        for slot in range(sold):
-            c, pair, _ = bidders[winner[slot]]
-            seen, paid = self.small.exam[self.small.positions[slot]], int(price[slot])
-            before = self.shown.get((seeker, c), 0)
-            it = {
-                "number": sum(self.impressions),
-                "campaign": c,
-                "day": day,
-                "price": paid,
-                "reserve": math.ceil(kappa * pair.p_click * seen * paid),
-                "pending": pair.p_click * seen * paid,
-                "end": now + TOKEN_SECONDS,
-                "click": None,
-            }
-            self.shown[seeker, c] = before + 1
-            self.impressions[c] += 1
-            self.pending[c] += it["pending"]
-            self.open[it["number"]] = it
-            chance = seen / (1 + math.exp(-(pair.logit + rules["repeat_effect"] * before)))
-            if hash_uniform(number, self.jobs[c], rules["seed"]) < chance:
-                self.clicked.add((seeker, c))
-                self.clicks[c] += 1
-                wait = -math.log(1 - hash_uniform(number, self.jobs[c], rules["seed"] + 1))
-                it["click"] = now + rules["click_delay_seconds"] * wait
-            served.append(it)
+
+    def free(self, c: int, day: int) -> int:
+        terms = self.campaigns[c]
+        posted, reserved = (self.posted(c), self.posted(c, day)), (self.reserved(c), self.reserved(c, day))
+        return int(free_micros(terms.budget, terms.day_budget, *posted, *reserved))
+
+    def sell(self, seeker: int, now: float, day: int, slots: int) -> list[tuple[int, int]]:
+        """[(campaign, price)] of the slots, made again without whom the ledger refuses."""
+        refused: set[int] = set()
+        for _ in range(SERVING_TRIES):
+            bidders = [
+                (c, self.pairs[seeker, c], paced_bid(self.pairs[seeker, c].value, self.price[c], terms.max_bid))
+                for c, terms in enumerate(self.campaigns)
+                if self.may_be_shown(seeker, c, now) and c not in refused and self.free(c, day) >= 1
+            ]
+            winner, price = np.empty(slots + 1, np.int64), np.empty(slots + 1, np.int64)
+            sold = run_auction(
+                np.array([bid for _, _, bid in bidders], np.int64),
+                np.array([pair.p_click for _, pair, _ in bidders]),
+                np.array([self.campaigns[c].reserve for c, _, _ in bidders], np.int64),
+                slots,
+                PRICING[self.site.auction],
+                winner,
+                price,
+            )
+            sales = [(bidders[winner[slot]][0], int(price[slot])) for slot in range(sold)]
+            holds = {c: held_micros(self.pairs[seeker, c].p_click, paid, self.site.kappa) for c, paid in sales}
+            more = {c for c, _ in sales if self.free(c, day) < max(1, holds[c])}
+            if not more:
+                return sales
+            refused |= more
+        return []
+
+    def serve(self, number: int, now: float, seeker: int) -> list[dict[str, Any]]:
+        day, page = min(int(now // DAY), self.small.days - 1), self.small.page
+        listed = list(self.small.organic[seeker]) if seeker < len(self.small.organic) else []
+        listed = [job for job in listed if (seeker, job) not in self.gone]
+        asked = len(self.small.positions)
+        slots = self.site.serving.slots(asked, min(page, len(listed)), page - asked)
+        sales = self.sell(seeker, now, day, slots)
+        rest = [job for job in listed if job not in [self.jobs[c] for c, _ in sales]]
+        served, slot = [], 0
+        for place in range(page):
+            seen = float(np.float32(self.small.exam[place]))
+            if slot < len(sales) and (self.small.positions[slot] <= place or not rest):
+                served.append(self.show(number, now, day, seeker, seen, *sales[slot]))
+                slot += 1
+            elif rest:
+                self.look(number, seeker, seen, rest.pop(0))
         return served
+
+    def show(self, number: int, now: float, day: int, seeker: int, seen: float, c: int, paid: int) -> dict[str, Any]:
+        pair, rules, job = self.pairs[seeker, c], self.site, self.jobs[c]
+        before = self.shown.setdefault((seeker, c), [])
+        it = {
+            "number": sum(self.impressions),
+            "campaign": c,
+            "day": day,
+            "price": paid,
+            "reserve": min(paid, math.ceil(rules.kappa * pair.p_click * paid)),
+            "pending": pair.p_click * seen * paid,
+            "end": now + TOKEN_SECONDS,
+            "click": None,
+        }
+        self.impressions[c] += 1
+        self.pending[c] += it["pending"]
+        self.open[it["number"]] = it
+        chance = seen / (1 + math.exp(-(pair.logit + rules.repeat_effect * len(before))))
+        if hash_uniform(number, job, rules.seed) < chance:
+            self.clicked.add((seeker, c))
+            self.clicks[c] += 1
+            wait = -math.log(1 - hash_uniform(number, job, rules.seed + 1))
+            it["click"] = now + rules.click_delay_seconds * wait
+            if hash_uniform(number, job, rules.seed + 2) < pair.p_apply:
+                self.applications[c] += 1
+                hired = hash_uniform(number, job, rules.seed + 3) < pair.grade * rules.hire_given_qualified
+                self.hires[c] += hired and self.hires[c] < self.campaigns[c].openings
+        before.append(now)
+        return it
+
+    def look(self, number: int, seeker: int, seen: float, job: int) -> None:
+        rules, before = self.site, self.seen.get((seeker, job), 0)
+        self.seen[seeker, job] = before + 1
+        self.organic[0] += 1
+        chance = seen / (1 + math.exp(-(self.small.organic_logit + rules.repeat_effect * before)))
+        if hash_uniform(number, job, rules.seed) < chance:
+            self.organic[1] += 1
+            self.organic[2] += 1  # everybody who clicks an organic job applies
+            self.gone.add((seeker, job))
 
 
 @pytest.mark.parametrize(("life", "looks"), [((0.0, np.inf), 3), ((100.0, np.inf), 2), ((0.0, 100.0), 1)])
