@@ -47,7 +47,7 @@ class ExperimentConfig:
     theta: float = 0.2
     phi: int = 20
     thetas: tuple[float, ...] = (0.05, 0.1, 0.2, 0.35, 0.6)
-    budget_levels: tuple[float, ...] = (0.1, 0.4, 2.0)
+    budget_levels: tuple[float, ...] = (0.2, 0.5, 2.0, 3.0)  # by `simulate levels`: the baseline spends .94 to .4
     pacing: Policy = "plan+descent"
     auction: str = "second"
     design: Design = "copy"
