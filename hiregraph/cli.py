@@ -10,12 +10,15 @@ import typer
 from hiregraph import (
     data_commands,
     feedback_command,
+    flows_command,
     graph_commands,
+    levels_command,
     market_commands,
     off_policy_command,
     recommend_command,
     replay_command,
     serving_commands,
+    sweep_command,
     text_fit_commands,
 )
 from hiregraph.activity_command import activity_app
@@ -50,6 +53,9 @@ simulate_app = typer.Typer(callback=market_commands.simulate, invoke_without_com
 simulate_app.command("replay")(replay_command.replay)
 simulate_app.command("off-policy")(off_policy_command.off_policy)
 simulate_app.command("feedback")(feedback_command.feedback)
+simulate_app.command("sweep")(sweep_command.sweep)
+simulate_app.command("levels")(levels_command.levels)
+simulate_app.command("flows")(flows_command.flows)
 app.add_typer(simulate_app, name="simulate")
 app.command("serve")(serving_commands.serve)
 app.command("settings")(serving_commands.settings)

@@ -101,7 +101,9 @@ def _keep_artefacts(prepared: Prepared, student: Path, target: Path) -> None:
     for part, source in (parts | {STUDENT: student}).items():
         shutil.rmtree(target / part, ignore_errors=True)
         shutil.copytree(source, target / part)
-    save_vacancies(inventory_jobs(prepared.stage.world), target / "jobs")
+    world = prepared.stage.world
+    records, day = inventory_jobs(world), world.window_day
+    save_vacancies([records[row] for row in world.inventory.open_between(day, day + 1)], target / "jobs")
 
 
 def arms_table(report: dict[str, Any]) -> Table:

@@ -6,7 +6,6 @@ What they run is imported when they run: torch and numba take seconds that `--he
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +89,7 @@ def simulate(
     from sim.arms import check_arms
     from sim.experiment import ExperimentConfig
     from sim.market import MarketConfig
-    from sim.world import WorldConfig
+    from sim.world import WorldConfig, scaled
     from targeting.pacing.descent import ControlConfig
 
     if days < 1 or campaigns < 2 or seeds < 1 or not 0 < budget_level < 1e6:
@@ -100,7 +99,7 @@ def simulate(
     kind, folder = choose_world(world, load_settings(data=data).data)
     base = WorldConfig(kind=kind, seed=seed)
     config = DemoConfig(
-        world=replace(base, inventory=max(base.inventory, campaigns)),
+        world=scaled(base, campaigns, days),
         experiment=ExperimentConfig(
             arms=chosen,
             seeds=seeds,
@@ -146,3 +145,14 @@ def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json:
         return
     Console(width=160).print(arms_table(report))
     notes.print(times_table(times))
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    """Options of `simulate` itself mean nothing to its subcommands: refused, not ignored."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(
+                f"{option.opts[0]} stands before `{context.invoked_subcommand}`, which would not see it; "
+                f"give options of `simulate {context.invoked_subcommand}` behind its name"
+            )

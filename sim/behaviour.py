@@ -108,11 +108,11 @@ def hash_uniform(a: int, b: int, c: int) -> float:
 
 @njit()
 def hash_normals(rows: np.ndarray, columns: np.ndarray, salt: int) -> np.ndarray:
-    """float32[len(rows), len(columns)] standard normal by (row id, column id): the same pair, the same taste."""
-    out = np.empty((len(rows), len(columns)), np.float32)
+    """float32[n] standard normal by (row id, column id), int64[n] each: the same pair, the same taste."""
+    assert len(rows) == len(columns)  # compiled code would read beyond the shorter one
+    out = np.empty(len(rows), np.float32)
     for i in range(len(rows)):
-        for j in range(len(columns)):
-            u = hash_uniform(rows[i], columns[j], salt)
-            v = hash_uniform(rows[i], columns[j], salt + (1 << 32))  # far from every other salt in use
-            out[i, j] = np.sqrt(-2.0 * np.log(1.0 - u)) * np.cos(2 * np.pi * v)
+        u = hash_uniform(rows[i], columns[i], salt)
+        v = hash_uniform(rows[i], columns[i], salt + (1 << 32))  # far from every other salt in use
+        out[i] = np.sqrt(-2.0 * np.log(1.0 - u)) * np.cos(2 * np.pi * v)
     return out

@@ -16,7 +16,8 @@ import numpy as np
 
 from market.errors import ConfigError
 from sim.behaviour import hash_uniform
-from sim.world import Vacancies, World
+from sim.vacancies import Vacancies
+from sim.world import World
 
 CAUSES = ("occupation", "seniority", "stale", "duplicate", "company", "language")
 DISLIKE_SALT = 31

@@ -21,6 +21,7 @@ from market.errors import ConfigError
 from sim.arms import DEFAULT_ARMS, AttributeScheme, arm_scores, check_arms, mark_live
 from sim.behaviour import Behaviour, examination
 from sim.bound import hindsight_bound
+from sim.campaigns import with_budgets
 from sim.loop import Outcome, Traffic, run_market
 from sim.market import Market, MarketConfig, day_shares
 from sim.stage import Stage
@@ -46,7 +47,7 @@ class ExperimentConfig:
     theta: float = 0.2
     phi: int = 20
     thetas: tuple[float, ...] = (0.05, 0.1, 0.2, 0.35, 0.6)
-    budget_levels: tuple[float, ...] = (0.1, 0.4, 2.0)
+    budget_levels: tuple[float, ...] = (0.2, 0.5, 2.0, 3.0)  # by `simulate levels`: the baseline spends .94 to .4
     pacing: Policy = "plan+descent"
     auction: str = "second"
     design: Design = "copy"
@@ -73,7 +74,7 @@ class Run:
     budget_level: float
     flat_clicks: bool
     outcome: Outcome
-    allowed: np.ndarray  # float64[C] sum over days of min(daily cap, remaining)
+    allowed: np.ndarray  # float64[C] sum over live days of min(daily cap, remaining)
     budget: np.ndarray
     planned_micros: np.ndarray
     plan_gap: float
@@ -212,7 +213,7 @@ def run_arm(
         seed=1_000_003 * (market.config.seed + 1),
     )
     remaining = terms.budget - np.cumsum(outcome.by_day, axis=0) + outcome.by_day
-    allowed = np.minimum(terms.day_budget, remaining).sum(0).astype(float)
+    allowed = (np.minimum(terms.day_budget, remaining) * market.live).sum(0).astype(float)
     return Run(
         arm, market.config.seed, theta, market.config.budget_level, flat, outcome, allowed, terms.budget,
         plan.planned_micros, plan.plan.gap, float(eligible.sum() / max(1, len(pairs.start) - 1)),
@@ -226,7 +227,7 @@ def split_market(market: Market, part: int, parts: int) -> Market:
     keep = mine[market.traffic.seeker]
     traffic = Traffic(*(getattr(market.traffic, name)[keep] for name in ("seeker", "second", "number")))
     budget = np.maximum(1, market.terms.budget // parts)
-    terms = replace(market.terms, budget=budget, day_budget=-(-budget // market.config.days))
+    terms = with_budgets(market.terms, budget, market.config.days)
     return replace(market, traffic=traffic, terms=terms, supply=market.supply * mine.mean())
 
 

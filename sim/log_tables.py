@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 
 from market.tables import check_table
-from sim.world import FIT, Vacancies, World
+from sim.vacancies import Vacancies
+from sim.world import FIT, World
 
 DAY_US = 86_400_000_000
 

@@ -25,7 +25,8 @@ from sim.dismissals import (
 )
 from sim.lives import draw_employers
 from sim.log_tables import job_table, log_table, occupation_table, profile_tables
-from sim.world import FIT, Vacancies, World, open_vacancies
+from sim.vacancies import Vacancies, open_vacancies
+from sim.world import FIT, World
 
 PERIOD_DAYS = 60.0  # applications of one employer, occupation and period go to one vacancy
 
@@ -222,14 +223,14 @@ def _jobs(
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     jobs = open_vacancies(
-        (world.careers, world.metros, world.facts),
+        world.facts,
+        world.behaviour,
         occupation[order],
         metro[order],
         employer[order],
         posted[order],
         np.full(len(order), 90.0),
         world.config.remote_share,
-        world.behaviour["campaigns"]["openings_mean"],
         rng,
     )
     return jobs, place[job_of_hire.ravel()]

@@ -65,12 +65,23 @@ class Pairs:
 
 @dataclass(frozen=True)
 class OrganicLists:
-    """The organic list of each seeker, best first, [S, K]: job int32 (-1: none), the others float32."""
+    """The organic list of each seeker, best first, [S, K]: job int32 (-1: none), the others float32.
+
+    opens, closes float64[S, K]: when the job is on the site, as in `Terms`; left out, the whole window.
+    """
 
     job: np.ndarray
     click_logit: np.ndarray
     p_apply: np.ndarray
     grade: np.ndarray
+    opens: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    closes: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        for name, whole in (("opens", 0.0), ("closes", np.inf)):
+            if self.job.size and not getattr(self, name).size:
+                object.__setattr__(self, name, np.full(self.job.shape, whole))
+            assert getattr(self, name).shape == self.job.shape or not self.job.size, f"{name} has to be [S, K]"
 
 
 @dataclass(frozen=True)
@@ -316,8 +327,9 @@ def _organic(lists: OrganicLists) -> Organic:
         np.exp(-lists.click_logit.astype(np.float64)),
         lists.p_apply,
         lists.grade,
+        lists.opens,
+        lists.closes,
         np.where(there, 0, GONE).astype(np.int16),
-        there.sum(1),
     )
 
 

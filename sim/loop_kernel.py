@@ -53,14 +53,15 @@ class Candidates(NamedTuple):
 
 class Organic(NamedTuple):
     """As `sim.loop.OrganicLists`; against = exp(-logit) float64, the odds against a click of what is seen first;
-    exposures int16[S, K], GONE where there is nothing to show; left int64[S] counts the rest."""
+    exposures int16[S, K], GONE where there is nothing to show."""
 
     job: np.ndarray
     against: np.ndarray
     p_apply: np.ndarray
     grade: np.ndarray
+    opens: np.ndarray
+    closes: np.ndarray
     exposures: np.ndarray
-    left: np.ndarray
 
 
 class Visits(NamedTuple):
@@ -272,19 +273,18 @@ def play(
         if visit + 2 * AHEAD < len(visits.seeker):
             prefetch(pairs.start, visits.seeker[visit + 2 * AHEAD], 0)
             soon = visits.seeker[visit + AHEAD]
-            prefetch(organic.left, soon, 0)
             prefetch(counts.seeker_shown, soon, 0)
             for line in range(LINES):
                 prefetch(pairs.pair, pairs.start[soon], 64 * line)
         s, number = visits.seeker[visit], visits.number[visit]
-        slots = numbers.slots_of[min(organic.left[s], numbers.page)]
+        slots = numbers.slots_of[at_hand(organic, s, now, numbers.page)]
         sold = sell(s, now, today, slots, pairs, books, numbers, room)
         slot, rank, place = 0, 0, 0
         while place < numbers.page:
             seen = numbers.exam[place]
             promoted = slot < sold and numbers.positions[slot] <= place
             if not promoted:
-                rank = next_organic(organic, s, rank, sold, pairs, jobs, room)
+                rank = next_organic(organic, s, rank, now, sold, pairs, jobs, room)
                 if rank == organic.job.shape[1]:
                     if slot == sold:
                         break
@@ -350,10 +350,29 @@ def look(
 
 
 @part()
-def next_organic(organic: Organic, s: int, rank: int, sold: int, pairs: Candidates, jobs: Jobs, room: Scratch) -> int:
+def may_show(organic: Organic, s: int, rank: int, now: float) -> bool:
+    """Whether a listed job is on the site and not applied to."""
+    on_site = organic.opens[s, rank] <= now < organic.closes[s, rank]
+    return on_site and organic.exposures[s, rank] != GONE
+
+
+@part()
+def at_hand(organic: Organic, s: int, now: float, most: int) -> int:
+    """How many listed jobs may be shown, counted up to `most`."""
+    found, rank = 0, 0
+    while found < most and rank < organic.job.shape[1]:
+        found += may_show(organic, s, rank, now)
+        rank += 1
+    return found
+
+
+@part()
+def next_organic(
+    organic: Organic, s: int, rank: int, now: float, sold: int, pairs: Candidates, jobs: Jobs, room: Scratch
+) -> int:
     """The rank of the next job to show, from `rank` on; those promoted on this page or gone are passed over."""
     while rank < organic.job.shape[1]:
-        free = organic.exposures[s, rank] != GONE
+        free = may_show(organic, s, rank, now)
         if free:
             for slot in range(sold):
                 if jobs.job[pairs.pair[room.entry[room.winner[slot]]]["campaign"]] == organic.job[s, rank]:
@@ -377,7 +396,6 @@ def look_at_organic(
     counts.organic[1] += 1
     if hash_uniform(number, job, numbers.seed + 2) < organic.p_apply[s, rank]:
         organic.exposures[s, rank] = GONE
-        organic.left[s] -= 1
         counts.organic[2] += 1
         counts.organic[3] += organic.grade[s, rank]
 

@@ -1,7 +1,8 @@
 """One market: the seekers of a fold in the window, campaigns drawn from its vacancies, traffic, every pair's numbers.
 
-Budgets come from vacancies x market CPC and see no arm. Area is a hard filter: a seeker may be shown campaigns of the
-own metro and remote ones. Estimates (the product's) and truth (the world's) stand side by side and never mix.
+Area is a hard filter: a seeker may be shown campaigns of the own metro and remote ones. Jobs and campaigns come and go
+while the window is open; pairs hold all of them, and the clock looks at who is live. Estimates (the product's) and
+truth (the world's) stand side by side and never mix.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from gpu_index import Clause, Index
 from graph.bipartite import Examples
 from graph.history import examples_of_profiles
 from graph.linking.attributes import job_attributes
-from market.money import Money
+from market.errors import ConfigError
 from sim.behaviour import apply_probability, click_logit, grade_table, hash_normals
+from sim.campaigns import DAY_SECONDS, draw_campaigns, live_days, with_budgets
 from sim.log_tables import education_before
 from sim.loop import OrganicLists, Pairs, Terms, Traffic
+from sim.traffic import arrivals, session_rates, weekday_weights
 from sim.world import SERVE, World
 from targeting.learned import Learned
 from targeting.response import pair_features
 
 HORIZON_DAYS = 365.0  # seekers of the window have a recorded next hire within a year of its opening
-MICROS = 1_000_000
+BLOCK = 4_096  # seekers whose pairs are scored together: bounds the memory of features
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,19 @@ class Market:
     log_lift: np.ndarray  # float32[S, C_occ]
     flat_pairs: np.ndarray  # click logits of pairs and of organic lists in the placebo world without any match
     flat_organic: np.ndarray
+    employer: np.ndarray  # int64[C] the account of each campaign; one may have several
+    day_weight: np.ndarray  # float64[days] expected sessions of each day over those of an average day
+
+    @property
+    def live(self) -> np.ndarray:
+        """bool[days, C]: the live campaign-days, whose caps are what can be spent."""
+        return live_days(self.terms, self.config.days)
 
     def with_budget_level(self, level: float) -> Market:
         factor = level / self.config.budget_level
         budget = np.maximum(1, np.round(self.terms.budget * factor)).astype(np.int64)
-        terms = replace(self.terms, budget=budget, day_budget=day_budgets(budget, self.config.days))
+        terms = with_budgets(self.terms, budget, self.config.days)
         return replace(self, terms=terms, config=replace(self.config, budget_level=level))
-
-
-def day_budgets(budget: np.ndarray, days: int) -> np.ndarray:
-    """int64[C]: the daily cap, an even share of the total rounded up to a micro."""
-    return -(-budget // days)
 
 
 def inventory_index(world: World, learned: Learned, job_vectors: np.ndarray | None) -> Index:
@@ -109,21 +114,29 @@ def build_market(
     """
     rng = np.random.default_rng([world.config.seed, config.seed, 41])
     seeker = organic_seekers
+    if not len(seeker):
+        raise ConfigError(
+            f"no seeker of fold {config.fold} has a position when the window opens and moves within "
+            f"{HORIZON_DAYS:.0f} days; give the world more persons or an earlier last_year"
+        )
     following = world.lives.known_at(world.window_day)[2]
     examples = profiles(world, seeker)
     current = examples.current
     next_occupation = world.lives.occupation[following[seeker]]
     metro = world.lives.metro[seeker]
-    terms = _terms(world, config, rng)
+    terms = draw_campaigns(world, config, rng)
     pairs, log_lift, flat_pairs = _pairs(world, learned, examples, next_occupation, metro, seeker, terms, config.seed)
     organic, flat_organic = _organic(world, config, organic_ids, next_occupation, metro, current, seeker)
-    traffic, rate = _traffic(world, config, seeker, rng)
+    rules = world.behaviour["traffic"]
+    rate = session_rates(rules, len(seeker), rng)
+    traffic = arrivals(rules, seeker, rate, world.window_day, config.days, rng)
+    day_weight = weekday_weights(rules, world.window_day, config.days)
 
     section = world.careers.taxonomy.section[current]
     key = metro.astype(np.int64) * len(world.careers.taxonomy.section_names) + section
     unique, segment = np.unique(key, return_inverse=True)
     seen = (np.array(config.promoted_positions) + 1.0) ** -float(world.behaviour["examination"]["exponent"])
-    supply = np.bincount(segment, rate * config.days, minlength=len(unique)) * seen.sum()
+    supply = np.bincount(segment, rate * day_weight.sum(), minlength=len(unique)) * seen.sum()
     names = tuple(
         (
             world.metros.names[k // len(world.careers.taxonomy.section_names)],
@@ -134,6 +147,7 @@ def build_market(
     return Market(
         config, seeker, world.lives.person[seeker], metro, examples, next_occupation, segment.astype(np.int32), names,
         terms, pairs, organic, traffic, supply, log_lift, flat_pairs, flat_organic,
+        world.inventory.employer[terms.job].astype(np.int64), day_weight,
     )  # fmt: skip
 
 
@@ -158,31 +172,26 @@ def profiles(world: World, seeker: np.ndarray) -> Examples:
     )
 
 
-def organic_lists(index: Index, world: World, seeker: np.ndarray, requests: np.ndarray, k: int) -> np.ndarray:
-    """int64[S, k]: the organic list of each seeker through the index: text space, own metro or remote."""
+def organic_lists(
+    index: Index, world: World, seeker: np.ndarray, requests: np.ndarray, config: MarketConfig
+) -> np.ndarray:
+    """int64[S, organic_list]: the organic list of each seeker through the index: text space, own metro or remote.
+
+    Of all jobs that are open at some time of the window; -1 where fewer are found. Who asks alike is answered once.
+    """
     metro = world.lives.metro[seeker]
+    asked = np.ascontiguousarray(np.column_stack([metro.astype(np.float32), requests.astype(np.float32)]))
+    rows = asked.view(np.dtype((np.void, asked.itemsize * asked.shape[1]))).ravel()  # compared as bytes
+    _, first, of_seeker = np.unique(rows, return_index=True, return_inverse=True)
     where = [Clause(all_of=[[f"geo={world.metros.ids[m]}", "remote=yes"]]) for m in range(len(world.metros))]
-    return index.search(requests, space="organic", k=k, where=[where[m] for m in metro]).ids
-
-
-def _terms(world: World, config: MarketConfig, rng: np.random.Generator) -> Terms:
-    jobs, rules = world.inventory, world.behaviour["campaigns"]
-    job = np.sort(rng.choice(len(jobs), min(config.campaigns, len(jobs)), replace=False)).astype(np.int32)
-    level = (jobs.wage[job] / jobs.wage.mean()) ** rules["cpc_wage_elasticity"]
-    base = rules["market_cpc"] * level
-    market_cpc = base * np.exp(rng.normal(0, rules["cpc_sd"], len(job)))
-    budget = config.budget_level * jobs.openings[job] * rules["clicks_per_opening"] * market_cpc
-    micros = np.maximum(1, np.round(budget * MICROS)).astype(np.int64)
-    for amount in micros[:1]:
-        Money(int(amount), config.currency)  # one currency per campaign; refuses what can not be held
-    return Terms(
-        job,
-        micros,
-        day_budgets(micros, config.days),
-        np.maximum(2, np.round(market_cpc * MICROS)).astype(np.int64),
-        np.maximum(1, np.round(base * rules["reserve_share"] * MICROS)).astype(np.int64),
-        jobs.openings[job],
-    )
+    k = 2 * config.organic_list  # some of them are posted after the window
+    found = index.search(requests[first], space="organic", k=k, where=[where[m] for m in metro[first]]).ids
+    opens = np.zeros(len(world.inventory), bool)
+    opens[world.inventory.open_between(world.window_day, world.window_day + config.days)] = True
+    shown = (found >= 0) & opens[np.maximum(found, 0)]
+    order = np.argsort(~shown, axis=1, kind="stable")[:, : config.organic_list]
+    lists = np.where(np.take_along_axis(shown, order, axis=1), np.take_along_axis(found, order, axis=1), -1)
+    return lists[of_seeker.ravel()]
 
 
 def _pairs(
@@ -198,39 +207,47 @@ def _pairs(
     """Every pair of a seeker and a campaign in reach, estimates and truth; log lift; logits without any match."""
     jobs, facts, taxonomy = world.inventory, world.facts, world.careers.taxonomy
     reach = [np.flatnonzero((jobs.metro[terms.job] == m) | jobs.remote[terms.job]) for m in range(len(world.metros))]
-    campaign = np.concatenate([reach[m] for m in metro]) if len(metro) else np.empty(0, np.int64)
-    lengths = np.array([len(reach[m]) for m in metro], np.int64)
-    start = np.concatenate([[0], np.cumsum(lengths)])
-    row = np.repeat(np.arange(len(metro)), lengths)
-    job = terms.job[campaign]
-    occupation = jobs.occupation[job]
-    current = examples.current[row]
-
+    start = np.concatenate([[0], np.cumsum(np.array([len(reach[m]) for m in metro], np.int64))])
     probability = learned.affinity.probabilities(examples)  # [S, C]
     popularity = learned.model.popularity.astype(np.float32)
     log_lift = np.log(np.maximum(probability, 1e-30) / popularity)  # [S, C], without a second reading of the network
-    expected = probability @ learned.grades  # [S, C]
-    features = pair_features(
-        expected[row, occupation],
-        probability[row, occupation],
-        log_lift[row, occupation],
-        taxonomy.section[current] == taxonomy.section[occupation],
-        np.log(jobs.wage[job] / learned.wage[current]),
-    )
-    p_click = learned.response.p_click(features)
-    value = learned.response.value_per_click(features)
+    grades = grade_table(taxonomy, world.behaviour)
+    appeal_of = hash_normals(np.zeros(len(jobs), np.int64), np.arange(len(jobs)), 2000 + seed)
 
-    grade = grade_table(taxonomy, world.behaviour)[next_occupation[row], occupation]
-    far = world.metros.distance_km[metro[row], jobs.metro[job]] > world.behaviour["match"]["commute_km"]
-    grade = np.where(far & ~jobs.remote[job], 0, grade).astype(np.float32)
-    wage_ratio = np.log(jobs.wage[job] / facts.wage[current, metro[row]])
-    gap = np.abs(facts.level[occupation] - facts.level[current])
-    taste = hash_normals(seeker.astype(np.int64), terms.job.astype(np.int64), 1000 + seed)[row, campaign]
-    appeal = hash_normals(np.zeros(1, np.int64), terms.job.astype(np.int64), 2000 + seed)[0][campaign]
-    logit = click_logit(world.behaviour, grade, wage_ratio, np.zeros(len(row)), gap, taste, appeal)
-    p_apply = apply_probability(world.behaviour, grade, wage_ratio, gap)
-    flat = _unmatched_logit(world, taste, appeal)
-    return Pairs(start, campaign.astype(np.int32), p_click, value, logit, p_apply, grade), log_lift, flat
+    def block(low: int, high: int) -> tuple[np.ndarray, ...]:
+        """Columns of the pairs of seekers low to high: campaign, two estimates, three truths, the unmatched logit."""
+        campaign = np.concatenate([reach[m] for m in metro[low:high]])
+        row = np.repeat(np.arange(low, high), np.diff(start[low : high + 1]))
+        job = terms.job[campaign]
+        occupation, current = jobs.occupation[job], examples.current[row]
+        expected = probability[low:high] @ learned.grades  # [block, C]
+        features = pair_features(
+            expected[row - low, occupation],
+            probability[row, occupation],
+            log_lift[row, occupation],
+            taxonomy.section[current] == taxonomy.section[occupation],
+            np.log(jobs.wage[job] / learned.wage[current]),
+        )
+        grade = grades[next_occupation[row], occupation]
+        far = world.metros.distance_km[metro[row], jobs.metro[job]] > world.behaviour["match"]["commute_km"]
+        grade = np.where(far & ~jobs.remote[job], 0, grade).astype(np.float32)
+        wage_ratio = np.log(jobs.wage[job] / facts.wage[current, metro[row]])
+        gap = np.abs(facts.level[occupation] - facts.level[current])
+        taste = hash_normals(seeker[row].astype(np.int64), job.astype(np.int64), 1000 + seed)
+        appeal = appeal_of[job]
+        return (
+            campaign.astype(np.int32),
+            learned.response.p_click(features),
+            learned.response.value_per_click(features),
+            click_logit(world.behaviour, grade, wage_ratio, np.zeros(len(row)), gap, taste, appeal),
+            apply_probability(world.behaviour, grade, wage_ratio, gap),
+            grade,
+            _unmatched_logit(world, taste, appeal),
+        )
+
+    blocks = [block(low, min(low + BLOCK, len(metro))) for low in range(0, len(metro), BLOCK)]
+    *columns, flat = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Pairs(start, *columns), log_lift, flat
 
 
 def _organic(
@@ -249,14 +266,15 @@ def _organic(
     grade = grade_table(world.careers.taxonomy, world.behaviour)[next_occupation[:, None], occupation]
     wage_ratio = np.log(jobs.wage[job] / facts.wage[current, metro][:, None])
     gap = np.abs(facts.level[occupation] - facts.level[current][:, None])
-    taste = np.take_along_axis(
-        hash_normals(seeker.astype(np.int64), np.arange(len(jobs)), 1000 + config.seed), job, axis=1
-    )
-    appeal = hash_normals(np.zeros(1, np.int64), np.arange(len(jobs)), 2000 + config.seed)[0][job]
+    asker = np.repeat(seeker.astype(np.int64), job.shape[1])
+    taste = hash_normals(asker, job.ravel().astype(np.int64), 1000 + config.seed).reshape(job.shape)
+    appeal = hash_normals(np.zeros(len(jobs), np.int64), np.arange(len(jobs)), 2000 + config.seed)[job]
     logit = click_logit(world.behaviour, grade, wage_ratio, np.zeros(job.shape), gap, taste, appeal)
     p_apply = apply_probability(world.behaviour, grade, wage_ratio, gap)
     flat = _unmatched_logit(world, taste, appeal)
-    return OrganicLists(ids.astype(np.int32), logit, p_apply, grade), flat
+    opens = (jobs.posted_day - world.window_day) * DAY_SECONDS
+    closes = (jobs.expires_day - world.window_day) * DAY_SECONDS
+    return OrganicLists(ids.astype(np.int32), logit, p_apply, grade, opens[job], closes[job]), flat
 
 
 def _unmatched_logit(world: World, taste: np.ndarray, appeal: np.ndarray) -> np.ndarray:
@@ -265,29 +283,8 @@ def _unmatched_logit(world: World, taste: np.ndarray, appeal: np.ndarray) -> np.
     return click_logit(world.behaviour, none, none, none, none, taste, appeal)
 
 
-def _traffic(
-    world: World, config: MarketConfig, seeker: np.ndarray, rng: np.random.Generator
-) -> tuple[Traffic, np.ndarray]:
-    """Visits by hour of day; and the expected sessions a day of each seeker, which the forecast may know."""
-    rules = world.behaviour["traffic"]
-    sd = rules["session_sd"]
-    rate = rules["sessions_per_day"] * np.exp(rng.normal(0, sd, len(seeker)) - sd * sd / 2)
-    visits = rng.poisson(rate * config.days)
-    who = np.repeat(np.arange(len(seeker)), visits)
-    hours = np.array(rules["hours"])
-    second = (
-        rng.integers(0, config.days, len(who)) * 86_400.0
-        + rng.choice(24, len(who), p=hours / hours.sum()) * 3_600.0
-        + rng.random(len(who)) * 3_600.0
-    )
-    of_seeker = np.arange(len(who)) - np.repeat(np.cumsum(visits) - visits, visits)
-    number = seeker[who].astype(np.int64) * 100_000 + of_seeker
-    order = np.lexsort((number, second))
-    return Traffic(who[order].astype(np.int32), second[order], number[order]), rate
-
-
 def day_shares(world: World) -> np.ndarray:
-    """float64[1441]: cumulative share of a day's sessions at each minute, from the calendar shape."""
+    """float64[1441]: cumulative share of a day's sessions at each minute; weekdays differ in volume, not in shape."""
     hours = np.array(world.behaviour["traffic"]["hours"], float)
     minutes = np.repeat(hours / hours.sum() / 60, 60)
     share = np.concatenate([[0.0], np.cumsum(minutes)])

@@ -38,7 +38,7 @@ class Stage:
         ids = None
         if self.request_vectors is not None:
             requests = self.request_vectors(seekers)
-            ids = organic_lists(self.index, self.world, seekers, requests, config.organic_list)
+            ids = organic_lists(self.index, self.world, seekers, requests, config)
         return build_market(self.world, self.learned, config, ids, seekers)
 
 

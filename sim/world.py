@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,8 @@ from market.text import TextEncoder
 from sim.behaviour import Behaviour
 from sim.facts import Facts, generated_facts, read_facts, read_metros
 from sim.generated import generated_careers, generated_metros
-from sim.lives import Lives, draw_employers, live
+from sim.lives import Lives, live
+from sim.vacancies import Vacancies, window_inventory
 
 Kind = Literal["careers", "generated"]
 FIT, VALIDATE, SERVE = 0, 1, 2
@@ -38,38 +39,38 @@ class WorldConfig:
     persons: int = 4_000  # generated world only
     fit_share: float = 0.6
     validate_share: float = 0.1
-    serve_replicas: int = 8
+    serve_replicas: int = 8  # copies of each person markets are judged on
+    validate_replicas: int | None = None  # copies of each validation person; None: as many
     same_occupation_share: float = 0.4  # assumption, swept 0 to .6: the survey does not record employers
     calendar_shift: int = 31
     last_year: int = 1991  # the last survey year the engine may see; 1991/92 lies before the recoding of 1993-96
     window_after_days: int = 31  # the market window opens this long after that survey
-    inventory: int = 4_000  # vacancies open in the window
+    inventory: int = 4_000  # vacancies open when the window opens
+    posting_days: int = 14  # new vacancies are posted in this many days after that; no window is longer
     remote_share: float = 0.05  # assumption
 
     def __post_init__(self) -> None:
         if self.kind not in ("careers", "generated"):
             raise ConfigError(f"world {self.kind!r} is unknown; use careers or generated")
-        if self.metros < 1 or self.serve_replicas < 1 or self.inventory < 10 or self.persons < 50:
-            raise ConfigError("metros and serve_replicas must be at least 1, inventory 10, persons 50")
+        least = {"metros": 1, "serve_replicas": 1, "validate_replicas": 1, "inventory": 10, "persons": 50}
+        for name, smallest in (least | {"posting_days": 1}).items():
+            if getattr(self, name) is not None and getattr(self, name) < smallest:
+                raise ConfigError(f"{name} of a world is {getattr(self, name)}, expected at least {smallest}")
 
 
-@dataclass(frozen=True)
-class Vacancies:
-    """J vacancies: occupation, metro, employer int32[J]; wage float64[J] a year; day float64[J] posted; remote bool[J];
-    title int32[J]: which of the occupation's titles; expires float64[J]; openings int32[J]."""
+def scaled(config: WorldConfig, campaigns: int, days: int) -> WorldConfig:
+    """The world of `config`, large enough for so many campaigns and so long a window.
 
-    occupation: np.ndarray
-    metro: np.ndarray
-    employer: np.ndarray
-    wage: np.ndarray
-    posted_day: np.ndarray
-    expires_day: np.ndarray
-    remote: np.ndarray
-    title: np.ndarray
-    openings: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.occupation)
+    Ten vacancies a campaign open at the start (6 to 8 % of those the window sees are promoted) and, beyond 300
+    campaigns, 28 copies of each served person per thousand: near a thousand visits a week for every campaign.
+    """
+    return replace(
+        config,
+        inventory=max(config.inventory, 10 * campaigns),
+        serve_replicas=max(config.serve_replicas, round(0.028 * campaigns)),
+        validate_replicas=config.serve_replicas if config.validate_replicas is None else config.validate_replicas,
+        posting_days=max(config.posting_days, days),
+    )
 
 
 @dataclass(frozen=True)
@@ -118,21 +119,27 @@ def build_world(
 
     progress("placing lives on the calendar")
     person_fold = folds(careers.person_ids, config)
-    replicas = np.where(person_fold == FIT, 1, config.serve_replicas)
+    validate = config.serve_replicas if config.validate_replicas is None else config.validate_replicas
+    replicas = np.array([1, validate, config.serve_replicas])[person_fold]
     lives = live(careers, replicas, metros.employment, config.same_occupation_share, config.calendar_shift, rng)
     last = np.datetime64(f"{config.last_year + config.calendar_shift}-07-01", "D").astype(float)
     window_day = float(last + config.window_after_days)
-    return World(
-        config,
-        behaviour,
-        careers,
+    fold = person_fold[lives.person]
+    # occupations as in the hires of fit persons before the window
+    seen = lives.hired & (lives.start_day < window_day) & (fold[lives.seeker] == FIT)
+    inventory = window_inventory(
+        lives.occupation[seen],
+        careers.taxonomy,
         metros,
         facts,
-        lives,
-        person_fold[lives.person],
+        behaviour,
         window_day,
-        _inventory(config, behaviour, careers, metros, facts, lives, person_fold, window_day, rng),
+        config.inventory,
+        config.posting_days,
+        config.remote_share,
+        rng,
     )
+    return World(config, behaviour, careers, metros, facts, lives, fold, window_day, inventory)
 
 
 def folds(person_ids: tuple[str, ...], config: WorldConfig) -> np.ndarray:
@@ -142,60 +149,3 @@ def folds(person_ids: tuple[str, ...], config: WorldConfig) -> np.ndarray:
     )
     edges = [config.fit_share, config.fit_share + config.validate_share]
     return np.searchsorted(edges, draw, side="right").astype(np.int8)
-
-
-def open_vacancies(
-    world_parts: tuple[Careers, Metros, Facts],
-    occupation: np.ndarray,
-    metro: np.ndarray,
-    employer: np.ndarray,
-    posted_day: np.ndarray,
-    life_days: np.ndarray,
-    remote_share: float,
-    openings_mean: float,
-    rng: np.random.Generator,
-) -> Vacancies:
-    """Vacancies with wages around the occupation's wage in the metro (log standard deviation .15, assumption)."""
-    _, _, facts = world_parts
-    n = len(occupation)
-    return Vacancies(
-        occupation.astype(np.int32),
-        metro.astype(np.int32),
-        employer.astype(np.int32),
-        facts.wage[occupation, metro] * np.exp(rng.normal(0, 0.15, n)),
-        posted_day,
-        posted_day + life_days,
-        rng.random(n) < remote_share,
-        rng.integers(0, 1 << 16, n).astype(np.int32),
-        rng.geometric(1 / openings_mean, n).astype(np.int32),
-    )
-
-
-def _inventory(
-    config: WorldConfig,
-    behaviour: Behaviour,
-    careers: Careers,
-    metros: Metros,
-    facts: Facts,
-    lives: Lives,
-    person_fold: np.ndarray,
-    window_day: float,
-    rng: np.random.Generator,
-) -> Vacancies:
-    """What is open in the window: occupations as in the hires of fit persons before it, metros by employment."""
-    seen = lives.hired & (lives.start_day < window_day) & (person_fold[lives.person[lives.seeker]] == FIT)
-    occupation = rng.choice(lives.occupation[seen], config.inventory)
-    metro = rng.choice(len(metros), config.inventory, p=metros.employment / metros.employment.sum())
-    employer = draw_employers(careers.taxonomy.major[occupation], metro, len(metros), rng)
-    posted = window_day - rng.uniform(0, 45, config.inventory)
-    return open_vacancies(
-        (careers, metros, facts),
-        occupation,
-        metro,
-        employer,
-        posted,
-        np.full(config.inventory, 90.0),
-        config.remote_share,
-        behaviour["campaigns"]["openings_mean"],
-        rng,
-    )

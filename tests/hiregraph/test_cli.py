@@ -116,6 +116,7 @@ def test_every_command_of_the_contract_that_is_built_is_there() -> None:
         ("graph", "edit", "veto"), ("graph", "edit", "boost"), ("graph", "edit", "add"), ("graph", "edit", "reset"),
         ("graph", "edit", "list"),
         ("text", "rank"), ("text", "evaluate"), ("simulate",), ("simulate", "replay"),
+        ("simulate", "sweep"), ("simulate", "levels"), ("simulate", "flows"),
         ("serve",), ("keys", "create"), ("db", "upgrade"),
         ("bench",), ("demo",),
     }  # fmt: skip
@@ -176,6 +177,28 @@ def test_an_impossible_simulation_is_refused_in_one_line(
     answer = cli("simulate", "--out", tmp_path / "sim", *arguments)
     assert_a_users_mistake(answer, word)
     assert len(answer.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["sweep", "--over", "colour"], "colour"),
+        (["sweep", "--arms", "graph"], "attribute"),
+        (["sweep", "--campaigns", "1"], "campaigns"),
+        (["sweep", "--config", "nowhere.toml"], "nowhere.toml"),
+        (["levels", "--at", "1,many"], "--at"),
+        (["flows", "--data", "nowhere"], "careers"),
+    ],
+)
+def test_an_impossible_study_of_the_world_is_refused_in_one_line(
+    cli: Cli, tmp_path: Path, arguments: list[str], word: str
+) -> None:
+    place = ["--out", tmp_path / "out"] if arguments[0] == "sweep" else []
+    kind = [] if arguments[0] == "flows" else ["--world", "generated"]
+    answer = cli("simulate", *arguments, *place, *kind)
+    assert_a_users_mistake(answer, word)
+    assert len(answer.err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_directory_or_model_says_what_to_give(cli: Cli, tmp_path: Path, careers: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from market.errors import ConfigError
 from sim.behaviour import (
+    PATH,
     apply_probability,
     click_logit,
     examination,
@@ -40,11 +41,13 @@ def test_neighbouring_numbers_are_not_correlated(step: tuple[int, int, int]) -> 
 
 
 def test_hashed_normals_are_standard_normal_and_belong_to_their_pair() -> None:
-    drawn = hash_normals(np.arange(200), np.arange(150), 1_000)
+    row, column = np.divmod(np.arange(200 * 150), 150)
+    drawn = hash_normals(row, column, 1_000)
     assert abs(drawn.mean()) < 5 / np.sqrt(drawn.size)
     assert drawn.std() == pytest.approx(1, abs=0.02)
-    assert hash_normals(np.array([17]), np.array([3, 149]), 1_000).tolist() == [drawn[17, [3, 149]].tolist()]
-    following = hash_normals(np.arange(200), np.arange(150), 1_001)
+    pairs = np.array([17, 17]), np.array([3, 149])
+    assert hash_normals(*pairs, 1_000).tolist() == drawn.reshape(200, 150)[pairs].tolist()
+    following = hash_normals(row, column, 1_001)
     assert abs(np.corrcoef(drawn.ravel(), following.ravel())[0, 1]) < 5 / np.sqrt(drawn.size)
 
 
@@ -78,3 +81,23 @@ def test_a_changed_coefficient_shows_in_the_digest_and_an_unknown_one_is_refused
     assert changed.sha256 != BEHAVIOUR.sha256
     with pytest.raises(ConfigError, match="charm"):
         BEHAVIOUR.with_values("click", charm=1.0)
+
+
+def test_every_line_of_the_file_names_its_source_or_says_assumption() -> None:
+    """The words stand behind the value or, for long lists, in the comment lines right above."""
+    above = ""
+    for line in PATH.read_text().splitlines():
+        if line.startswith("#"):
+            above += line
+            continue
+        if "=" in line:
+            name, _, comment = line.partition("#")
+            assert "assumption:" in comment + above or "source:" in comment + above, name
+        above = ""
+
+
+def test_every_coefficient_is_a_positive_length_or_a_share_where_it_has_to_be() -> None:
+    for section, name in (("traffic", "searching_share"), ("match", "same_section"), ("hire", "given_qualified")):
+        assert 0 < BEHAVIOUR[section][name] <= 1
+    assert len(BEHAVIOUR["traffic"]["hours"]) == 24
+    assert len(BEHAVIOUR["traffic"]["weekdays"]) == 7

@@ -50,14 +50,21 @@ def test_every_arm_plays_its_frontier_the_grid_of_budgets_and_the_placebo(experi
 
 
 def test_nothing_is_overspent_and_what_could_be_spent_follows_the_rule(experiment: Results) -> None:
-    """Per campaign-day the smaller of the daily cap and what remains of the total."""
+    """Per live campaign-day the smaller of the daily cap and what remains of the total."""
+    markets = {market.config.seed: market for market in experiment.markets}
     for run in experiment.runs:
         outcome = run.outcome
+        terms = markets[run.seed].terms
+        days = np.arange(len(outcome.by_day))
+        opens, closes = terms.opens / 86_400, terms.closes / 86_400
+        cap = -(-run.budget // (len(days) - opens.astype(int)))
         assert (outcome.posted <= run.budget).all()
         left, allowed = run.budget.copy(), np.zeros(len(run.budget))
-        for day in outcome.by_day:
-            allowed += np.minimum(-(-run.budget // len(outcome.by_day)), left)
-            left = left - day
+        for day, posted in zip(days, outcome.by_day, strict=True):
+            live = (opens <= day) & (day < closes)
+            allowed += np.minimum(cap, left) * live
+            assert not posted[~live].any()
+            left = left - posted
         assert run.allowed.tolist() == allowed.tolist()
         assert (outcome.posted <= run.allowed).all()
 

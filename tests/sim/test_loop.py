@@ -79,6 +79,7 @@ class Small:
     visits: Sequence[tuple[float, int]]
     organic: Sequence[Sequence[int]] = ()
     organic_logit: float = NEVER
+    organic_life: tuple[float, float] = (0.0, np.inf)  # of the best job of every list
     days: int = 1
     positions: tuple[int, ...] = (0,)
     page: int = 1
@@ -130,6 +131,10 @@ class Small:
                 np.full(job.shape, self.organic_logit, np.float32),
                 np.ones(job.shape, np.float32),
                 np.ones(job.shape, np.float32),
+                *(
+                    np.where(np.arange(width) == 0, edge, whole) + np.zeros(job.shape)
+                    for edge, whole in zip(self.organic_life, (0.0, np.inf), strict=True)
+                ),
             ),
             Traffic(
                 np.array([seeker for _, seeker in self.visits], np.int32),
@@ -747,3 +752,11 @@ class SlowMarket:
             self.organic[1] += 1
             self.organic[2] += 1  # everybody who clicks an organic job applies
             self.gone.add((seeker, job))
+
+
+@pytest.mark.parametrize(("life", "looks"), [((0.0, np.inf), 3), ((100.0, np.inf), 2), ((0.0, 100.0), 1)])
+def test_an_organic_job_is_shown_while_it_is_on_the_site_only(life: tuple[float, float], looks: int) -> None:
+    """One seeker, one listed job, visits before, at and after second 100."""
+    visits = [(50.0, 0), (100.0, 0), (150.0, 0)]
+    small = Small([Campaign()], [], visits, organic=[[7]], organic_life=life)
+    assert small.play().organic[0] == looks

@@ -10,8 +10,10 @@ import pytest
 from gpu_index import Clause
 from sim.arms import mark_live
 from sim.behaviour import grade_table
+from sim.campaigns import planned_days
 from sim.market import HORIZON_DAYS, Market, MarketConfig, active_seekers, day_shares
 from sim.stage import Stage
+from sim.traffic import arrivals
 from sim.world import SERVE, VALIDATE, World
 
 CONFIG = MarketConfig(days=3, campaigns=40)
@@ -119,11 +121,13 @@ def test_budgets_follow_vacancies_and_scale_with_the_level(world: World, stage: 
     terms = market.terms
     assert np.unique(terms.job).tolist() == terms.job.tolist()
     assert (terms.openings == world.inventory.openings[terms.job]).all()
-    clicks = terms.budget / terms.max_bid / terms.openings
+    planned = planned_days(terms, CONFIG.days)
+    clicks = terms.budget / terms.max_bid / terms.openings * CONFIG.days / planned
     assert clicks == pytest.approx(
         np.full(len(terms.job), world.behaviour["campaigns"]["clicks_per_opening"]), rel=1e-4
     )
-    assert (terms.day_budget * CONFIG.days >= terms.budget).all()
+    assert (terms.day_budget * planned >= terms.budget).all()
+    assert ((terms.day_budget - 1) * planned < terms.budget).all()
     assert (terms.reserve >= 1).all()
     doubled = market.with_budget_level(2.0)
     assert (np.abs(doubled.terms.budget - 2 * terms.budget) <= 1).all()
@@ -140,8 +144,10 @@ def test_traffic_is_in_time_order_and_every_visit_has_a_number_of_its_own(market
     assert (traffic.number // 100_000 == market.seeker[traffic.seeker]).all()
 
 
-def test_visits_follow_the_hours_of_the_behaviour_file(world: World, stage: Stage) -> None:
-    second = stage.market(replace(CONFIG, days=40)).traffic.second
+def test_visits_follow_the_hours_of_the_behaviour_file(world: World) -> None:
+    rules = world.behaviour["traffic"]
+    many = np.arange(500)
+    second = arrivals(rules, many, np.full(500, 3.0), world.window_day, 28, np.random.default_rng(2)).second
     share = np.bincount((second // 3_600).astype(int) % 24, minlength=24) / len(second)
     hours = np.array(world.behaviour["traffic"]["hours"])
     expected = hours / hours.sum()

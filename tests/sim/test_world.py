@@ -13,7 +13,7 @@ import pytest
 from market.errors import ConfigError, DataError
 from sim.behaviour import read_behaviour
 from sim.lives import EMPLOYERS_PER_CELL
-from sim.world import FIT, SERVE, VALIDATE, World, WorldConfig, build_world, folds
+from sim.world import FIT, SERVE, VALIDATE, World, WorldConfig, build_world, folds, scaled
 from tests.organic.small_market import WordEncoder
 from tests.sim.small_world import SHAPE
 
@@ -57,9 +57,9 @@ def test_every_fold_has_people_and_every_seeker_an_id_of_its_own(world: World) -
 
 def test_the_inventory_is_open_when_the_window_opens_and_hires_what_fit_persons_did(world: World) -> None:
     jobs, lives = world.inventory, world.lives
-    assert len(jobs) == SHAPE.inventory
-    assert (jobs.posted_day <= world.window_day).all()
-    assert (jobs.expires_day > world.window_day).all()
+    at_start = (jobs.posted_day <= world.window_day) & (jobs.expires_day > world.window_day)
+    assert at_start.sum() == SHAPE.inventory == len(jobs.open_between(world.window_day, world.window_day + 1))
+    assert at_start[: SHAPE.inventory].all()
     assert (jobs.openings >= 1).all()
     assert (jobs.wage > 0).all()
     past = lives.hired & (lives.start_day < world.window_day) & (world.fold[lives.seeker] == FIT)
@@ -85,7 +85,8 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kind": "moon"}, {"metros": 0}, {"serve_replicas": 0}, {"inventory": 9}, {"persons": 49}]
+    "wrong",
+    [{"posting_days": 0}, {"kind": "moon"}, {"metros": 0}, {"serve_replicas": 0}, {"inventory": 9}, {"persons": 49}],
 )
 def test_an_impossible_world_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
@@ -127,3 +128,11 @@ def test_the_careers_world_needs_neither_the_audit_file_nor_the_text_encoder(tmp
     shares = world.facts.mapping_shares(np.bincount(careers.occupation).astype(float))
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["hand"] > 0.3
+
+
+def test_a_world_grows_with_its_campaigns_and_its_window() -> None:
+    usual = WorldConfig()
+    small, large = scaled(usual, 300, 7), scaled(usual, 1_000, 28)
+    assert (small.inventory, small.serve_replicas, small.posting_days) == (4_000, 8, 14)
+    assert (large.inventory, large.serve_replicas, large.posting_days) == (10_000, 28, 28)
+    assert small.validate_replicas == large.validate_replicas == 8
