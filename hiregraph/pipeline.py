@@ -167,17 +167,21 @@ def _learned(logs: Path, folder: Path, config: LearnedConfig, times: StageTimes,
 
 def _permuted(
     logs: Path, folder: Path, learned: Learned, config: LearnedConfig, times: StageTimes, note: Note
-) -> Learned:
-    """The network of shuffled hires; only its model differs, so only that is kept."""
-    target = folder / "permuted"
-    if (folder / "permuted.done").exists():
-        times.reused.add("placebo")
-        return as_placebo(learned, HireModel.load(target))
-    note("training the placebo on permuted hires")
-    permuted = fit_permuted(read_tables(logs), learned, config)
-    permuted.model.save(target)
-    (folder / "permuted.done").touch()
-    return permuted
+) -> tuple[Learned, ...]:
+    """The networks of shuffled hires; only their models differ, so only those are kept."""
+    found: list[Learned] = []
+    for draw in range(config.shuffles):
+        target, done = folder / f"permuted-{draw}", folder / f"permuted-{draw}.done"
+        if done.exists():
+            found.append(as_placebo(learned, HireModel.load(target)))
+            times.reused.add("placebo")
+            continue
+        note(f"training placebo {draw + 1} of {config.shuffles} on permuted hires")
+        permuted = fit_permuted(read_tables(logs), learned, config, draw=draw)
+        permuted.model.save(target)
+        done.touch()
+        found.append(permuted)
+    return tuple(found)
 
 
 def input_digests(data: Path | None) -> dict[str, str]:

@@ -23,7 +23,7 @@ SHOWN_TITLES = 3  # newest titles of a profile that a request carries
 class Stage:
     """`request_vectors` maps rows of world.lives to float32[n, d]; None: a stage without organic results.
 
-    `permuted` is the placebo that learned from shuffled hires (None: not built).
+    `permuted` are placebos, each learned from another shuffle of the hires.
     """
 
     world: World
@@ -31,7 +31,7 @@ class Stage:
     index: Index
     job_vectors: np.ndarray | None
     request_vectors: Callable[[np.ndarray], np.ndarray] | None
-    permuted: Learned | None = None
+    permuted: tuple[Learned, ...] = ()
 
     def market(self, config: MarketConfig) -> Market:
         seekers = active_seekers(self.world, config.fold)
@@ -42,7 +42,9 @@ class Stage:
         return build_market(self.world, self.learned, config, ids, seekers)
 
 
-def build_stage(world: World, learned: Learned, encoder: TextVectors | None, permuted: Learned | None = None) -> Stage:
+def build_stage(
+    world: World, learned: Learned, encoder: TextVectors | None, permuted: tuple[Learned, ...] = ()
+) -> Stage:
     """Encode the window's vacancies and index them; without an encoder there are no organic results."""
     if encoder is None:
         return Stage(world, learned, inventory_index(world, learned, None), None, None, permuted)

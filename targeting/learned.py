@@ -59,6 +59,7 @@ class LearnedConfig:
     response: ResponseConfig = field(default_factory=ResponseConfig)
     qualification: Qualification = field(default_factory=Qualification)
     minimum_segment_hires: int = 5
+    shuffles: int = 4  # placebos, each learned from another shuffle of the hires
     rarity: float = 0.5  # chosen on validation persons among 0, .5 and 1
 
     def __post_init__(self) -> None:
@@ -205,17 +206,22 @@ def fit_learned(
     return learned, hires
 
 
-def fit_permuted(tables: Tables, learned: Learned, config: LearnedConfig, as_of: datetime | None = None) -> Learned:
+def fit_permuted(
+    tables: Tables, learned: Learned, config: LearnedConfig, as_of: datetime | None = None, draw: int = 0
+) -> Learned:
     """The placebo: a hire model trained on the same hires with their occupations shuffled among seekers.
 
-    Whoever targets with it must do no better than chance at the same reach. Retrieval is by lift (rarity 1), so that
-    what is left of a shuffled model, how common occupations are, cancels out.
+    draw: which of several shuffles, with a network that starts elsewhere. One shuffled network is one arbitrary way to
+    send people to jobs, which by luck suits them or does not: only several together say whether shuffled hires teach
+    anything. Whoever targets with them must do no better than chance at the same reach. Retrieval is by lift
+    (rarity 1), so that what is left of a shuffled model, how common occupations are, cancels out.
     """
     examples, _ = examples_from_hires(tables, confirm(tables, as_of, config.hires))
-    rng = np.random.default_rng([config.seed, 67])
+    rng = np.random.default_rng([config.seed, 67, draw])
     shuffled = replace(examples, target=rng.permutation(examples.target))
     # Careers read backwards hold real moves from one position to the next, which no shuffling of hires would touch.
-    return as_placebo(learned, fit(shuffled, tables.taxonomy, replace(config.train, backwards=0.0)))
+    train = replace(config.train, backwards=0.0, seed=config.train.seed + draw)
+    return as_placebo(learned, fit(shuffled, tables.taxonomy, train))
 
 
 def as_placebo(learned: Learned, shuffled: HireModel) -> Learned:
