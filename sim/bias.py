@@ -121,14 +121,6 @@ def _allowed_by_day(run: Run) -> np.ndarray:
     return np.asarray(day * run.allowed.sum() / max(float(day.sum()), 1e-300))
 
 
-def split_lift(
-    results: Results, mine: Sequence[Run], theirs: Sequence[Run], metric: str, rng: np.random.Generator
-) -> Estimate:
-    """A budget-split estimate of a metric with its interval: what A/A checks is what reports use."""
-    top, bottom = METRICS[metric]
-    return lift(results, mine, theirs, top, bottom, rng)
-
-
 def _ratio(mine: Sequence[Run], theirs: Sequence[Run], top: str, bottom: str | None) -> float | None:
     a, b = stack(mine), stack(theirs)
     ours, their = (data[top].sum() / (1.0 if bottom is None else max(data[bottom].sum(), 1e-300)) for data in (a, b))

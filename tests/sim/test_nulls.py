@@ -12,11 +12,13 @@ import pytest
 
 from market.bootstrap import Estimate
 from sim.columns import wider
+from sim.experiment import Results
 from sim.market import Market, MarketConfig
 from sim.nulls import shuffled_audience
 from sim.placebos import mean_interval, same_campaign_ratio
 from sim.play import Audience
 from sim.rankers import ranked_by_attribute
+from sim.report import organic
 from sim.stage import Stage
 
 
@@ -112,3 +114,26 @@ def test_the_attribute_ranker_knows_three_classes_and_is_right_on_the_whole(mark
     worth = [float((pairs.p_click * pairs.value_per_click).sum()) for pairs in (pooled, market.pairs)]
     assert worth[0] == pytest.approx(worth[1], rel=1e-4)
     assert (pooled.click_logit == market.pairs.click_logit).all()
+
+
+def test_looks_add_up_by_campaign_and_by_seeker(experiment: Results) -> None:
+    for run in experiment.runs:
+        outcome = run.outcome
+        assert outcome.looks.sum() == pytest.approx(outcome.seeker_looks.sum())
+        assert (outcome.looks <= outcome.impressions + 1e-9).all()
+        assert (outcome.first_looks <= outcome.looks + 1e-9).all()
+        assert (outcome.first_clicks <= outcome.clicks).all()
+        assert outcome.seeker_organic.sum(axis=0) == pytest.approx([outcome.organic[1], outcome.organic[3]])
+        # three places of a page, seen with 1, 4 ** -.65 and 8 ** -.65
+        assert (outcome.looks >= 8**-0.65 * outcome.impressions - 1e-9).all()
+
+
+def test_organic_lists_are_compared_between_parts_of_the_members(experiment: Results) -> None:
+    found = organic(experiment, rng())
+    assert set(found) == {"evidence", "text", "popular", "random"}
+    for played in experiment.organic:
+        for part in range(3):
+            persons = [set(played.person[played.part == other]) for other in range(3) if other != part]
+            assert not set(played.person[played.part == part]) & set().union(*persons)
+    assert "clicks_vs_text" not in found["text"]
+    assert found["random"]["clicks_vs_text"].keys() == {"relative", "ci95"}

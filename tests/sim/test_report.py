@@ -131,9 +131,11 @@ def test_sums_of_the_table_are_the_sums_of_the_runs(report: dict[str, Any], expe
 
 
 def test_an_arm_has_no_lift_over_itself(experiment: Results) -> None:
-    for metric in lifts(experiment, "graph", "graph", rng()).values():
+    found = lifts(experiment, "graph", "graph", rng())
+    assert found["budget_utilization"]["ci95"] == pytest.approx([0, 0])
+    for metric in found.values():
         assert metric["relative"] == pytest.approx(0)
-        assert metric["ci95"] == pytest.approx([0, 0])
+        assert metric["ci95"] is None or metric["ci95"] == pytest.approx([0, 0])  # hires are too few here
 
 
 def test_the_oracle_has_all_of_its_own_headroom(report: dict[str, Any]) -> None:
