@@ -20,7 +20,8 @@ from sim.market import MarketConfig
 from sim.placebos import flat_clicks, match_information, mean_interval, permuted_hires
 from sim.stage import build_stage
 from sim.world import World, WorldConfig, build_world
-from targeting.learned import SITE_TRAIN, LearnedConfig, fit_learned, fit_permuted
+from targeting.learned import SITE_TRAIN, LearnedConfig, fit_learned
+from targeting.placebo import fit_placebo
 
 SHUFFLES = 4
 WORLDS = {  # name: (world, seeds, campaigns)
@@ -48,7 +49,7 @@ def table(world: World, seeds: int, campaigns: int) -> dict[str, Any]:
     rng = np.random.default_rng(59)
     rows: dict[str, list[dict[str, Any]]] = {"permuted_hires": [], "flat_clicks": [], "graph": []}
     for seed in range(seeds):
-        permuted = tuple(fit_permuted(tables, learned, learn, draw=SHUFFLES * seed + draw) for draw in range(SHUFFLES))
+        permuted = tuple(fit_placebo(tables, learned, learn, draw=SHUFFLES * seed + draw) for draw in range(SHUFFLES))
         results = play(replace(stage, permuted=permuted), seed, campaigns)
         rows["permuted_hires"].append(permuted_hires(results, rng))
         rows["flat_clicks"].append(flat_clicks(results, rng))

@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.market import Market
 from sim.stage import Stage
-from targeting.learned import Learned
+from targeting.placebo import Placebo
 
 PERMUTED = "graph on permuted hires"  # the placebo arm; never in the table
 
@@ -45,12 +45,11 @@ def flat_market(market: Market) -> Market:
     )
 
 
-def permuted_scores(stage: Stage, market: Market, permuted: Learned) -> np.ndarray:
+def permuted_scores(stage: Stage, market: Market, placebo: Placebo) -> np.ndarray:
     """float32[n]: scores of the graph arm if it had learned from shuffled hires.
 
     Its vectors are not in the index: rows of the graph space belong to the real model, so pairs are scored directly.
     """
     row = np.repeat(np.arange(len(market.seeker)), np.diff(market.pairs.start))
     occupation = stage.world.inventory.occupation[market.terms.job[market.pairs.campaign]]
-    score = permuted.retrieval(market.examples) @ permuted.occupation_vectors.T  # [S, C]
-    return np.asarray(score[row, occupation], np.float32)
+    return np.asarray(placebo.scores(market.examples)[row, occupation])

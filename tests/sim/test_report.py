@@ -22,7 +22,8 @@ from sim.nulls import PERMUTED
 from sim.play import Run
 from sim.report import arm_summary, build_report, frontier, lifts
 from sim.stage import Stage
-from targeting.learned import LearnedConfig, fit_permuted
+from targeting.learned import LearnedConfig
+from targeting.placebo import fit_placebo
 from tests.sim.small_world import small_logs
 
 ARM_KEYS = {
@@ -98,7 +99,7 @@ def test_the_placebo_of_permuted_hires_is_reported_where_it_was_learned(
     assert experiment.select(PERMUTED) == []
     tables = Tables(small_logs(), stage.world.careers.taxonomy)
     learn = LearnedConfig(train=TrainConfig(epochs=1))
-    shuffled = tuple(fit_permuted(tables, stage.learned, learn, draw=draw) for draw in range(2))
+    shuffled = tuple(fit_placebo(tables, stage.learned, learn, draw=draw) for draw in range(2))
     changes = {"arms": ("graph", "random"), "seeds": 1, "thetas": (), "budget_levels": ()}
     results = run_experiment(replace(stage, permuted=shuffled), replace(experiment.config, **changes))
     found = build_report(results, {}, 0, {})
