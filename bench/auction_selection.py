@@ -19,9 +19,10 @@ from market.bootstrap import cluster_bootstrap
 from market.compiled import njit
 from market.tables import Tables
 from sim.arms import AttributeScheme, arm_scores, mark_live
-from sim.experiment import ExperimentConfig, Run, run_arm
+from sim.experiment import ExperimentConfig, run_arm
 from sim.logs import LoggingConfig, write_logs
 from sim.market import Market, MarketConfig, day_shares
+from sim.play import Run
 from sim.stage import Stage, build_stage
 from sim.world import SERVE, VALIDATE, World
 from targeting.auction import SECOND_PRICE, run_auction

@@ -49,6 +49,8 @@ TABLES = (
     "control",
     "auctions",
     "audit_path",
+    "placebo",
+    "designs",
 )
 
 

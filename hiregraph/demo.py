@@ -64,7 +64,8 @@ def run_demo(
                 console.print(f"  markets {done}/{total}: {what}", highlight=False)
 
         with times.measure("markets"):
-            results = run_experiment(prepared.stage, config.experiment, played)
+            cells = cache / "markets" / prepared.learned.parent.name
+            results = run_experiment(prepared.stage, config.experiment, played, cells)
         with times.measure("report"):
             described = {
                 "world": asdict(config.world),
@@ -108,7 +109,10 @@ def _keep_artefacts(prepared: Prepared, student: Path, target: Path) -> None:
 
 def arms_table(report: dict[str, Any]) -> Table:
     """The result, one arm a row."""
-    table = Table(title="Promoted jobs: who spent the budgets, on whom, at what cost", title_justify="left")
+    title, seeds = "Promoted jobs: who spent the budgets, on whom, at what cost", report["seeds"]
+    if seeds["finished"] < seeds["asked"]:
+        title += f" (interrupted: {seeds['finished']} of {seeds['asked']} seeds)"
+    table = Table(title=title, title_justify="left")
     numbers = ("budget used", "qualified", "hires", "cost per qualified", "click rate", "organic apps", "overspend")
     for name in ("arm", *numbers, "used at attribute's cost"):
         table.add_column(name, justify="left" if name == "arm" else "right")

@@ -26,7 +26,8 @@ from sim.behaviour import Behaviour, read_behaviour
 from sim.logs import LoggingConfig, write_logs
 from sim.stage import Stage, build_stage, inventory_jobs
 from sim.world import World, WorldConfig, build_world
-from targeting.learned import Learned, LearnedConfig, as_placebo, fit_learned, fit_permuted, save_hires
+from targeting.learned import Learned, LearnedConfig, fit_learned, save_hires
+from targeting.placebo import Placebo, as_placebo, fit_placebo, placebo_names
 
 log = structlog.get_logger()
 PACKAGES = ("market", "gpu_index", "graph", "organic", "targeting", "sim")
@@ -167,17 +168,22 @@ def _learned(logs: Path, folder: Path, config: LearnedConfig, times: StageTimes,
 
 def _permuted(
     logs: Path, folder: Path, learned: Learned, config: LearnedConfig, times: StageTimes, note: Note
-) -> Learned:
-    """The network of shuffled hires; only its model differs, so only that is kept."""
-    target = folder / "permuted"
-    if (folder / "permuted.done").exists():
-        times.reused.add("placebo")
-        return as_placebo(learned, HireModel.load(target))
-    note("training the placebo on permuted hires")
-    permuted = fit_permuted(read_tables(logs), learned, config)
-    permuted.model.save(target)
-    (folder / "permuted.done").touch()
-    return permuted
+) -> tuple[Placebo, ...]:
+    """The networks of shuffled hires; only their models differ, so only those are kept."""
+    found: list[Placebo] = []
+    for draw in range(config.shuffles):
+        target, done = folder / f"permuted-{draw}", folder / f"permuted-{draw}.done"
+        if done.exists():
+            names = placebo_names(len(learned.taxonomy), config.seed, draw)
+            found.append(as_placebo(learned, HireModel.load(target), names))
+            times.reused.add("placebo")
+            continue
+        note(f"training placebo {draw + 1} of {config.shuffles} on permuted hires")
+        permuted = fit_placebo(read_tables(logs), learned, config, draw=draw)
+        permuted.learned.model.save(target)
+        done.touch()
+        found.append(permuted)
+    return tuple(found)
 
 
 def input_digests(data: Path | None) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Arms of the targeting experiment: they differ only in which campaigns are retrieved for a seeker.
 
 Each arm is a query of the same index: a vector and weighted terms. `attribute` is the personal OR over ranked
-attributes of Xue 2020, `links` sums the weights of learned links, `graph` asks the network for the expected grade,
-raised for rare jobs, `graph+links` asks the same of the forecast that has the links in it; `random`, `all` and
-`oracle` (which knows the recorded next occupation) are brackets, not competitors.
+attributes of Xue 2020, `keyword` BM25 of titles, `links` sums the weights of learned links, `graph` asks the network
+for the expected grade, raised for rare jobs, `graph+links` asks the same of the forecast that has the links in it;
+`random`, `all` and `oracle` (which knows the recorded next occupation) are brackets, not competitors.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from gpu_index import Clause, Index
 from graph.combined import Blend, CombinedAffinity
 from graph.linking.attributes import job_attributes, seeker_attributes
 from graph.linking.reach import LinkReach, Lists, Pruning
+from market.compiled import njit
 from market.errors import ConfigError
 from market.taxonomy import Taxonomy
 from sim.behaviour import hash_uniform
+from sim.keyword import keyword_scores
 from sim.market import Market
 from sim.world import World
 from targeting.learned import Learned
 
-ARMS = ("attribute", "links", "graph", "graph+links", "random", "all", "oracle")
+ARMS = ("attribute", "keyword", "links", "graph", "graph+links", "random", "all", "oracle")
+BRACKETS = ("random", "all", "oracle")
 DEFAULT_ARMS = ("attribute", "links", "graph", "random", "oracle")
 
 
@@ -82,8 +85,9 @@ def arm_scores(
     if arm == "random":
         job = market.terms.job[market.pairs.campaign]
         seeker = np.repeat(market.seeker, np.diff(market.pairs.start))
-        pairs = zip(seeker.tolist(), job.tolist(), strict=True)
-        return np.array([hash_uniform(s, j, 77) for s, j in pairs], np.float32)
+        return _chances(seeker.astype(np.int64), job.astype(np.int64), 77)
+    if arm == "keyword":
+        return keyword_scores(world, market)
     anything = [Query({})] * len(market.seeker)
     if arm == "graph":
         return retrieve_pairs(index, world, market, learned.retrieval(market.examples), anything)
@@ -98,6 +102,14 @@ def arm_scores(
         queries = _oracle_queries(market, taxonomy)
     vectors = np.zeros((len(queries), learned.occupation_vectors.shape[1]), np.float32)
     return retrieve_pairs(index, world, market, vectors, queries)
+
+
+@njit()
+def _chances(seeker: np.ndarray, job: np.ndarray, salt: int) -> np.ndarray:
+    found = np.empty(len(job), np.float32)
+    for i in range(len(job)):
+        found[i] = hash_uniform(seeker[i], job[i], salt)
+    return found
 
 
 def retrieve_pairs(index: Index, world: World, market: Market, vectors: np.ndarray, queries: list[Query]) -> np.ndarray:

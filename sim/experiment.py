@@ -1,45 +1,51 @@
 """The targeting experiment: arms side by side on the same seekers, campaigns, clicks and ranker.
 
-Truth of an arm is its own full market ("copy"). "budget-split" estimates it inside one market: disjoint parts of the
-original persons and an equal part of every budget each. The headline is the difference in budget utilisation at equal
-cost per qualified application, read off each arm's frontier over theta; intervals resample campaigns, and original
-persons, and the wider of the two is kept. What rests on the click model is mechanics, not evidence.
+Truth of an arm is its own full market ("copy"). "budget-split" and "switch-back" (`sim.designs`) estimate it inside one
+market; the truth is played beside them, so that their bias can be told. The headline is the difference in budget
+utilisation at equal cost per qualified application (`sim.headline`). Placebos and the arms' own nulls (`sim.nulls`) are
+part of every run. What rests on the click model is mechanics, not evidence.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from market.artefacts import digest_of
 from market.errors import ConfigError
-from sim.arms import DEFAULT_ARMS, AttributeScheme, arm_scores, check_arms, mark_live
-from sim.behaviour import Behaviour, examination
+from sim.arms import BRACKETS, DEFAULT_ARMS, AttributeScheme, arm_scores, check_arms, mark_live
+from sim.behaviour import Behaviour
 from sim.bound import hindsight_bound
-from sim.campaigns import with_budgets
-from sim.loop import Outcome, Traffic, run_market
+from sim.cells import read_cell, write_cell
+from sim.designs import DESIGNS, SwitchBack, split_market, switch_back_market, turns
 from sim.market import Market, MarketConfig, day_shares
+from sim.nulls import PERMUTED, flat_market, permuted_scores, shuffled_audience
+from sim.organic_arms import OrganicArms, play_organic_arms
+from sim.play import Audience, Run, play_market
+from sim.rankers import CROSSED, Ranker, ranked_by_attribute
 from sim.stage import Stage
 from sim.world import SERVE, VALIDATE
 from targeting.auction import PRICING
-from targeting.audience import Liquidity, campaign_thresholds, eligible_pairs
-from targeting.ledger import KAPPA
-from targeting.pacing.day_plan import cold_prices, plan_budgets
-from targeting.pacing.descent import ControlConfig, Policy
+from targeting.pacing.descent import Policy
 
-Design = Literal["copy", "budget-split"]
+Design = Literal["copy", "budget-split", "switch-back"]
 BASELINE = "attribute"
-PERMUTED = "graph on permuted hires"  # the placebo arm; never in the table
+FLAT_ARMS = ("graph", "random")  # the arms that are played in the world without a match
 
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """theta and phi are those of the arms table; thetas make the frontier; budget_levels the grid beside it."""
+    """theta and phi are those of the arms table; thetas make the frontier; budget_levels the grid beside it.
+
+    flat_clicks, nulls, two_by_two, organic_arms: whether the placebo world, the arms' shuffled audiences, the 2 x 2
+    with the ranker and the organic arms are played. block_hours: length of a turn of the switch-back.
+    """
 
     arms: tuple[str, ...] = DEFAULT_ARMS
     seeds: int = 3
@@ -51,7 +57,11 @@ class ExperimentConfig:
     pacing: Policy = "plan+descent"
     auction: str = "second"
     design: Design = "copy"
+    block_hours: int = 24
     flat_clicks: bool = True
+    nulls: bool = True
+    two_by_two: bool = True
+    organic_arms: bool = True
     market: MarketConfig = field(default_factory=MarketConfig)
 
     def __post_init__(self) -> None:
@@ -60,29 +70,37 @@ class ExperimentConfig:
             raise ConfigError(f"seeds is {self.seeds}, expected at least 1")
         if self.auction not in PRICING:
             raise ConfigError(f"auction {self.auction!r} is unknown; use one of {', '.join(PRICING)}")
-        if self.design not in ("copy", "budget-split"):
-            raise ConfigError(f"design {self.design!r} is unknown; use copy or budget-split")
+        if self.design not in DESIGNS:
+            raise ConfigError(f"design {self.design!r} is unknown; use one of {', '.join(DESIGNS)}")
+        if self.design != "copy" and len(self.arms) < 2:
+            raise ConfigError(f"design {self.design} compares arms; give at least two")
+        if self.block_hours < 1:
+            raise ConfigError(f"block_hours is {self.block_hours}, expected at least 1")
 
 
 @dataclass(frozen=True)
-class Run:
-    """One arm in one market: its settings, what was possible and what came of it."""
+class Play:
+    """One run to be played: a market, who may be shown (an arm's audience at theta), and what is varied."""
 
     arm: str
-    seed: int
+    market: Market
+    audience: Audience
     theta: float
-    budget_level: float
-    flat_clicks: bool
-    outcome: Outcome
-    allowed: np.ndarray  # float64[C] sum over live days of min(daily cap, remaining)
-    budget: np.ndarray
-    planned_micros: np.ndarray
-    plan_gap: float
-    reach: float  # mean eligible campaigns per seeker
+    flat_clicks: bool = False
+    null: bool = False
+    draw: int = 0
+    ranker: Ranker = "learned"
+    pacing: Policy | None = None  # None: the experiment's
+    design: str = "copy"
 
 
 @dataclass(frozen=True)
 class Results:
+    """runs of all finished seeds, in order; markets: the first in full, of the others what a report needs.
+
+    finished: seeds that were played to the end, fewer than config.seeds after an interruption.
+    """
+
     config: ExperimentConfig
     behaviour_sha256: str
     scheme: AttributeScheme
@@ -90,78 +108,179 @@ class Results:
     markets: list[Market]
     share: np.ndarray
     bounds: list[float] = field(default_factory=list)  # hindsight bound of each market at the table's budgets
+    switch_backs: list[SwitchBack] = field(default_factory=list)
+    organic: list[OrganicArms] = field(default_factory=list)
+    config_sha256: str = ""
+
+    @property
+    def finished(self) -> int:
+        return len(self.markets)
 
     def select(self, arm: str, **wanted: Any) -> list[Run]:
-        default = {"theta": self.config.theta, "budget_level": self.config.market.budget_level, "flat_clicks": False}
+        """Runs of an arm at the table's settings, but for what is `wanted`."""
+        default = {
+            "theta": self.config.theta,
+            "budget_level": self.config.market.budget_level,
+            "flat_clicks": False,
+            "null": False,
+            "ranker": "learned",
+            "pacing": self.config.pacing,
+            "design": "budget-split" if self.config.design == "budget-split" else "copy",
+        }
         want = default | wanted
         return [r for r in self.runs if r.arm == arm and all(getattr(r, name) == v for name, v in want.items())]
 
 
 def run_experiment(
-    stage: Stage, config: ExperimentConfig, progress: Callable[[str, int, int], None] = lambda *_: None
+    stage: Stage,
+    config: ExperimentConfig,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+    cells: Path | None = None,
 ) -> Results:
-    """All runs of the configuration; `progress(what, done, total)` after each."""
+    """All runs of the configuration; `progress(what, done, total)` before each arm of a seed.
+
+    cells: where finished seeds are kept and read back from; the folder has to stand for the stage, the configuration's
+    digest is added to it. An interruption (Ctrl-C) gives the results of the seeds that are finished, if there is one.
+    """
+    frozen = config_digest(stage, config)
+    folder = None if cells is None else cells / frozen[:16]
     scheme = tune_attribute(stage, config)
-    share = day_shares(stage.world)
-    runs: list[Run] = []
-    markets: list[Market] = []
+    results = Results(
+        config, stage.world.behaviour.sha256, scheme, [], [], day_shares(stage.world), config_sha256=frozen
+    )
     total = config.seeds * len(config.arms)
-    with ThreadPoolExecutor(config.threads) as pool:  # the market loop and the solver hold no interpreter lock
+    pool = ThreadPoolExecutor(config.threads)  # the market loop and the solver hold no interpreter lock
+    try:
         for seed in range(config.seeds):
             market = stage.market(replace(config.market, seed=config.market.seed + seed, fold=SERVE))
-            mark_live(stage.index, stage.world, stage.learned, market, stage.job_vectors)
-            markets.append(market)
-            for number, arm in enumerate(config.arms):
-                progress(f"seed {seed + 1} of {config.seeds}: {arm}", seed * len(config.arms) + number, total)
-                score = arm_scores(arm, stage.world, market, stage.learned, stage.index, scheme)
-                part = split_market(market, number, len(config.arms)) if config.design == "budget-split" else market
-                runs.extend(
-                    pool.map(
-                        partial(_play, config, stage.world.behaviour, arm, score, share),
-                        _plays(config, arm, part),
-                    )
-                )
-            if stage.permuted is not None and config.design == "copy":  # a split market has no part for it
-                runs.append(_permuted_run(stage, config, market, share))
+            done = read_cell(folder, market.config.seed)
+            if done is None:
+                done = _play_seed(stage, config, scheme, market, results.share, pool, progress)
+                write_cell(folder, market.config.seed, *done)
+            runs, bound, switch_back, organic = done
+            results.runs.extend(runs)
+            results.bounds.append(bound)
+            results.switch_backs.extend([] if switch_back is None else [switch_back])
+            results.organic.extend([] if organic is None else [organic])
+            results.markets.append(market if seed == 0 else without_truth(market))
+    except KeyboardInterrupt:
+        if not results.finished:
+            raise
+    finally:
+        pool.shutdown(cancel_futures=True)
     progress("done", total, total)
-    exponent = float(stage.world.behaviour["examination"]["exponent"])
-    bounds = [hindsight_bound(market, exponent) for market in markets]
-    return Results(config, stage.world.behaviour.sha256, scheme, runs, markets, share, bounds)
+    return results
 
 
-def _permuted_run(stage: Stage, config: ExperimentConfig, market: Market, share: np.ndarray) -> Run:
-    """The placebo at the table's theta: retrieval by a model of shuffled hires, ranker and all else as ever.
-
-    Its vectors are not in the index: rows of the graph space belong to the real model, so pairs are scored directly.
-    """
-    assert stage.permuted is not None
-    row = np.repeat(np.arange(len(market.seeker)), np.diff(market.pairs.start))
-    occupation = stage.world.inventory.occupation[market.terms.job[market.pairs.campaign]]
-    score = stage.permuted.retrieval(market.examples) @ stage.permuted.occupation_vectors.T
-    return run_arm(config, stage.world.behaviour, market, PERMUTED, score[row, occupation], config.theta, share)
+def config_digest(stage: Stage, config: ExperimentConfig) -> str:
+    """SHA-256 of everything that was decided before an arm was played: experiment, world and behaviour."""
+    return digest_of(describe(config), asdict(stage.world.config), stage.world.behaviour.sha256)
 
 
-def _plays(config: ExperimentConfig, arm: str, market: Market) -> list[tuple[Market, float, bool]]:
-    """(market, theta, flat clicks) of every run of an arm: the frontier, the grid of budgets, the placebo."""
+def without_truth(market: Market) -> Market:
+    """A market a report can still read; what only the playing of it needs is let go."""
+    empty = np.empty(0, np.float32)
+    pairs = replace(market.pairs, click_logit=empty, p_apply=empty, grade=empty)
+    organic = replace(market.organic, click_logit=empty, p_apply=empty, grade=empty)
+    traffic = replace(market.traffic, second=empty, number=empty)
+    return replace(
+        market, pairs=pairs, organic=organic, traffic=traffic, log_lift=empty, flat_pairs=empty, flat_organic=empty
+    )
+
+
+def _play_seed(
+    stage: Stage,
+    config: ExperimentConfig,
+    scheme: AttributeScheme,
+    market: Market,
+    share: np.ndarray,
+    pool: ThreadPoolExecutor,
+    progress: Callable[[str, int, int], None],
+) -> tuple[list[Run], float, SwitchBack | None, OrganicArms | None]:
+    """Everything of one market: all plays of all arms, placebos, designs, the organic arms and the hindsight bound."""
+    number = market.config.seed - config.market.seed
+    mark_live(stage.index, stage.world, stage.learned, market, stage.job_vectors)
+    play = partial(_play, config, stage.world.behaviour, share)
+    runs: list[Run] = []
+    audiences: dict[str, Audience] = {}
+    for at, arm in enumerate(config.arms):
+        progress(
+            f"seed {number + 1} of {config.seeds}: {arm}",
+            number * len(config.arms) + at,
+            config.seeds * len(config.arms),
+        )
+        score = arm_scores(arm, stage.world, market, stage.learned, stage.index, scheme)
+        audience = Audience.of(market, score, config.phi, arm == "all")
+        audiences[arm] = audience
+        runs.extend(pool.map(play, _plays(stage, config, arm, at, market, audience)))
+    switch_back, organic = None, None
+    if config.design == "copy":  # a split market has no part for the rest
+        runs.extend(pool.map(play, _permuted_plays(stage, config, market)))
+        shown = next(audiences[arm] for arm in ("graph", *config.arms) if arm in audiences)
+        if config.organic_arms and stage.job_vectors is not None:
+            eligible = shown.eligible(market, config.theta)
+            organic = play_organic_arms(stage, market, share, eligible, config.pacing, config.auction)
+    elif config.design == "switch-back":
+        switch_back = play_switch_back(config, stage.world.behaviour, share, market, audiences, number)
+    bound = hindsight_bound(market, float(stage.world.behaviour["examination"]["exponent"]))
+    return runs, bound, switch_back, organic
+
+
+def _plays(
+    stage: Stage, config: ExperimentConfig, arm: str, number: int, market: Market, audience: Audience
+) -> list[Play]:
+    """Every run of an arm: the frontier, the grid of budgets, its null, the flat world, the 2 x 2."""
+    at_table = Play(arm, market, audience, config.theta)
+    if config.design == "budget-split":
+        part = split_market(market, number, len(config.arms))
+        return [at_table, replace(at_table, market=part, design="budget-split")]
+    if config.design == "switch-back":
+        return [at_table]
     thetas = [config.theta] if arm == "all" else sorted({*config.thetas, config.theta})
-    plays = [(market, theta, False) for theta in thetas]
+    plays = [replace(at_table, theta=theta) for theta in thetas]
     levels = [level for level in config.budget_levels if level != config.market.budget_level]
-    plays += [(market.with_budget_level(level), config.theta, False) for level in levels]
-    if config.flat_clicks:
-        plays.append((flat_market(market), config.theta, True))
+    plays += [replace(at_table, market=market.with_budget_level(level)) for level in levels]
+    null = None
+    if config.nulls and arm not in BRACKETS:
+        null = Audience.of(market, shuffled_audience(market, audience.score, _shuffling(market, 0)), config.phi)
+        plays.append(replace(at_table, audience=null, null=True))
+    if config.flat_clicks and arm in FLAT_ARMS:
+        flat = flat_market(market)
+        plays.append(replace(at_table, market=flat, flat_clicks=True))
+        if null is not None:
+            plays.append(replace(at_table, market=flat, audience=null, flat_clicks=True, null=True))
+    if config.two_by_two and arm in CROSSED and set(CROSSED) <= set(config.arms):
+        pooled = ranked_by_attribute(market, stage.world)
+        plays.append(replace(at_table, market=pooled, ranker="attribute"))
+        if config.pacing == "plan+descent":
+            plays.append(replace(at_table, pacing="descent"))
+            plays.append(replace(at_table, market=pooled, ranker="attribute", pacing="descent"))
     return plays
 
 
-def _play(
-    config: ExperimentConfig,
-    behaviour: Behaviour,
-    arm: str,
-    score: np.ndarray,
-    share: np.ndarray,
-    play: tuple[Market, float, bool],
-) -> Run:
-    market, theta, flat = play
-    return run_arm(config, behaviour, market, arm, score, theta, share, flat)
+def _permuted_plays(stage: Stage, config: ExperimentConfig, market: Market) -> list[Play]:
+    """Every network of shuffled hires at the table's theta, beside the same audience handed to other seekers."""
+    plays = []
+    for draw, permuted in enumerate(stage.permuted):
+        score = permuted_scores(stage, market, permuted)
+        shuffled = shuffled_audience(market, score, _shuffling(market, 1 + draw))
+        for null, scores in ((False, score), (True, shuffled)):
+            audience = Audience.of(market, scores, config.phi)
+            plays.append(Play(PERMUTED, market, audience, config.theta, null=null, draw=draw))
+    return plays
+
+
+def _shuffling(market: Market, draw: int) -> np.random.Generator:
+    return np.random.default_rng([market.config.seed, draw, 83])
+
+
+def _play(config: ExperimentConfig, behaviour: Behaviour, share: np.ndarray, play: Play) -> Run:
+    eligible = play.audience.eligible(play.market, play.theta)
+    pacing = play.pacing or config.pacing
+    run = play_market(behaviour, share, play.market, eligible, pacing, config.auction, play.arm, play.theta)
+    return replace(
+        run, flat_clicks=play.flat_clicks, null=play.null, draw=play.draw, ranker=play.ranker, design=play.design
+    )
 
 
 def run_arm(
@@ -175,69 +294,26 @@ def run_arm(
     flat: bool = False,
 ) -> Run:
     """Audience, plan and market of one arm at one theta: production functions on the same estimates for every arm."""
-    pairs, terms = market.pairs, market.terms
-    campaigns = len(terms.job)
-    control = ControlConfig(config.pacing)
-    threshold = campaign_thresholds(pairs.start, pairs.campaign, score, campaigns, config.phi)
-    if arm == "all":
-        eligible = np.ones(len(score), bool)
-    else:
-        eligible = eligible_pairs(pairs.start, pairs.campaign, score, Liquidity(theta, config.phi), threshold)
-    plan = plan_budgets(
-        market.segment, market.supply, pairs.start, pairs.campaign, eligible,
-        pairs.p_click, pairs.value_per_click, terms.max_bid, terms.budget,
-    )  # fmt: skip
-    cold = cold_prices(pairs.campaign, pairs.value_per_click, terms.max_bid)
-    price = {"plan+descent": plan.price, "descent": np.full(campaigns, cold), "greedy": np.zeros(campaigns)}
-    eta = {"plan+descent": control.eta, "descent": control.eta_cold, "greedy": 0.0}
-    outcome = run_market(
-        pairs,
-        eligible,
-        market.organic,
-        market.traffic,
-        terms,
-        days=market.config.days,
-        share=share,
-        start_price=price[control.policy],
-        price_floor=control.floor_share * cold,
-        eta=eta[control.policy],
-        promoted_positions=np.array(market.config.promoted_positions),
-        page=market.config.page,
-        exam=examination(behaviour, market.config.page),
-        frequency_cap=market.config.frequency_cap,
-        repeat_effect=behaviour["click"]["repeat"],
-        hire_given_qualified=behaviour["hire"]["given_qualified"],
-        click_delay_seconds=behaviour["traffic"]["click_delay_minutes"] * 60.0,
-        kappa=KAPPA,
-        pricing=PRICING[config.auction],
-        seed=1_000_003 * (market.config.seed + 1),
-    )
-    remaining = terms.budget - np.cumsum(outcome.by_day, axis=0) + outcome.by_day
-    allowed = (np.minimum(terms.day_budget, remaining) * market.live).sum(0).astype(float)
-    return Run(
-        arm, market.config.seed, theta, market.config.budget_level, flat, outcome, allowed, terms.budget,
-        plan.planned_micros, plan.plan.gap, float(eligible.sum() / max(1, len(pairs.start) - 1)),
-    )  # fmt: skip
+    eligible = Audience.of(market, score, config.phi, arm == "all").eligible(market, theta)
+    run = play_market(behaviour, share, market, eligible, config.pacing, config.auction, arm, theta)
+    return replace(run, flat_clicks=flat)
 
 
-def split_market(market: Market, part: int, parts: int) -> Market:
-    """One arm's part of a budget-split test: a part of the original persons (by hash), an equal part of each budget."""
-    draw = [int(hashlib.sha256(f"split:{person}".encode()).hexdigest()[:8], 16) % parts for person in market.person]
-    mine = np.array(draw) == part
-    keep = mine[market.traffic.seeker]
-    traffic = Traffic(*(getattr(market.traffic, name)[keep] for name in ("seeker", "second", "number")))
-    budget = np.maximum(1, market.terms.budget // parts)
-    terms = with_budgets(market.terms, budget, market.config.days)
-    return replace(market, traffic=traffic, terms=terms, supply=market.supply * mine.mean())
-
-
-def flat_market(market: Market) -> Market:
-    """The placebo world: clicks depend on nothing that makes a job fit (grade, wage, level); all else stays."""
-    return replace(
-        market,
-        pairs=replace(market.pairs, click_logit=market.flat_pairs),
-        organic=replace(market.organic, click_logit=market.flat_organic),
-    )
+def play_switch_back(
+    config: ExperimentConfig,
+    behaviour: Behaviour,
+    share: np.ndarray,
+    market: Market,
+    audiences: dict[str, Audience],
+    number: int,
+) -> SwitchBack:
+    """One market whose arms take turns; who begins moves on from seed to seed."""
+    arms = len(config.arms)
+    turn = turns(market.config.days * 24, arms, config.block_hours, first=number % arms)
+    eligible = np.concatenate([audiences[arm].eligible(market, config.theta) for arm in config.arms])
+    doubled = switch_back_market(market, arms, turn)
+    run = play_market(behaviour, share, doubled, eligible, config.pacing, config.auction, "switch-back", config.theta)
+    return SwitchBack(config.arms, turn, run)
 
 
 def tune_attribute(stage: Stage, config: ExperimentConfig) -> AttributeScheme:
@@ -257,12 +333,10 @@ def tune_attribute(stage: Stage, config: ExperimentConfig) -> AttributeScheme:
 
 
 def _grade_reached(stage: Stage, config: ExperimentConfig, market: Market, scheme: AttributeScheme) -> float:
-    """Mean recorded grade of the pairs retrieved at the table's theta, on persons nobody is judged on."""
-    pairs = market.pairs
+    """Sum of recorded grades of the pairs retrieved at the table's theta, on persons nobody is judged on."""
     score = arm_scores(BASELINE, stage.world, market, stage.learned, stage.index, scheme)
-    threshold = campaign_thresholds(pairs.start, pairs.campaign, score, len(market.terms.job), config.phi)
-    chosen = eligible_pairs(pairs.start, pairs.campaign, score, Liquidity(config.theta, config.phi), threshold)
-    return float(pairs.grade[chosen].sum())
+    chosen = Audience.of(market, score, config.phi).eligible(market, config.theta)
+    return float(market.pairs.grade[chosen].sum())
 
 
 def describe(config: ExperimentConfig) -> dict[str, Any]:

@@ -184,6 +184,8 @@ class Outcome:
     """What happened. Per campaign [C] unless said otherwise; money in micros.
 
     by_day [days, C] posted; by_hour [days * 24] posted; seeker_* per seeker [S]; qualified is the sum of grades.
+    looks, seeker_looks: expected number of impressions seen, the sum of P(seen) over the places shown; first_looks,
+    first_clicks: the same and clicks of first exposures alone. seeker_organic [S, 2]: organic clicks and qualified.
     """
 
     posted: np.ndarray
@@ -201,6 +203,11 @@ class Outcome:
     seeker_shown: np.ndarray
     organic: np.ndarray  # impressions, clicks, applications, qualified
     final_price: np.ndarray
+    looks: np.ndarray
+    seeker_looks: np.ndarray
+    first_looks: np.ndarray
+    first_clicks: np.ndarray
+    seeker_organic: np.ndarray
 
     def digest(self) -> str:
         """Hex SHA-256 of all numbers: equal exactly when two runs were."""
@@ -387,6 +394,11 @@ def _no_counts(campaigns: int, seekers: int, days: int) -> Counts:
         seeker_qualified=np.zeros(seekers),
         seeker_shown=whole(seekers),
         organic=np.zeros(4),
+        looks=np.zeros(campaigns),
+        seeker_looks=np.zeros(seekers),
+        first_looks=np.zeros(campaigns),
+        first_clicks=whole(campaigns),
+        seeker_organic=np.zeros((seekers, 2)),
     )
 
 

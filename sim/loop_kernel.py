@@ -119,6 +119,11 @@ class Counts(NamedTuple):
     seeker_qualified: np.ndarray
     seeker_shown: np.ndarray
     organic: np.ndarray
+    looks: np.ndarray
+    seeker_looks: np.ndarray
+    first_looks: np.ndarray
+    first_clicks: np.ndarray
+    seeker_organic: np.ndarray
 
 
 class Scratch(NamedTuple):
@@ -320,6 +325,8 @@ def serve(
     hold(books, c, today, today, held, expected)
     counts.impressions[c] += 1
     counts.seeker_shown[s] += 1
+    counts.looks[c] += seen
+    counts.seeker_looks[s] += seen
 
 
 @part()
@@ -330,6 +337,8 @@ def look(
     """What the seeker does with a promoted item: when it is clicked, infinity when never. Who clicks applies or not."""
     c, before = pairs.pair[e]["campaign"], pairs.shown[e, TIMES]
     job, seed = jobs.job[c], numbers.seed
+    if before == 0:
+        counts.first_looks[c] += seen
     pairs.pair[e]["rests"] = show_again(pairs.shown[e], now, numbers)
     draw = hash_uniform(number, job, seed)
     if draw >= seen:  # the chance is never above that of being seen
@@ -338,6 +347,8 @@ def look(
         return np.inf
     pairs.pair[e]["rests"] = np.inf  # who has clicked is not shown it again
     counts.clicks[c] += 1
+    if before == 0:
+        counts.first_clicks[c] += 1
     if hash_uniform(number, job, seed + 2) < pairs.shown[e, APPLY]:
         grade = pairs.shown[e, GRADE]
         counts.applications[c] += 1
@@ -394,10 +405,12 @@ def look_at_organic(
     if draw * (1.0 + organic.against[s, rank] * numbers.fade[before]) >= seen:
         return
     counts.organic[1] += 1
+    counts.seeker_organic[s, 0] += 1
     if hash_uniform(number, job, numbers.seed + 2) < organic.p_apply[s, rank]:
         organic.exposures[s, rank] = GONE
         counts.organic[2] += 1
         counts.organic[3] += organic.grade[s, rank]
+        counts.seeker_organic[s, 1] += organic.grade[s, rank]
 
 
 @njit(nogil=True)

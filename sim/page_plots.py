@@ -18,8 +18,9 @@ from scipy.special import expit
 
 from graph.calibration import SMALLEST_PREDICTION, reliability
 from market.bootstrap import cluster_bootstrap
-from sim.experiment import BASELINE, Results, Run
+from sim.experiment import BASELINE, Results
 from sim.market import Market
+from sim.play import Run
 from targeting.learned import Learned
 
 MICROS = 1_000_000

@@ -1,7 +1,7 @@
-"""From runs to `report.json`: arms, lifts, frontier, headline, placebos, and what the plots show.
+"""From runs to `report.json`: arms, lifts, frontier, headline, placebos, designs, and what the plots show.
 
-Every interval resamples campaigns and, where money and qualified applications are known per person, original persons;
-the wider one is reported. A report is a function of (code, configuration, seed, inputs); times stand under `seconds`.
+Every interval resamples campaigns and, where a quantity is known per person, original persons; the wider one is
+reported. A report is a function of (code, configuration, seed, inputs); times stand under `seconds`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from market.bootstrap import Estimate, bootstrap_statistic, cluster_bootstrap, relative_lift
-from sim.experiment import BASELINE, PERMUTED, Results, Run
+from market.bootstrap import Estimate, cluster_bootstrap, relative_lift
+from sim.bias import design_report
+from sim.columns import DRAWS, PERSON_NAMES, Columns, by_person, lift, relative, stack, wider
+from sim.experiment import BASELINE, Results
+from sim.headline import headline, share_of_oracle
+from sim.market import Market
+from sim.organic_arms import KINDS
+from sim.placebos import match_information, placebos
+from sim.play import Run
+from sim.rankers import CROSSED
 
 SCHEMA = 1
-DRAWS = 400
-RATIOS = {  # name: (numerator, denominator) of per-campaign sums
+SUPPLY_GROUPS = 10
+RATIOS = {  # name: (numerator, denominator) of sums
     "budget_utilization": ("posted", "allowed"),
     "cost_per_qualified_application_micros": ("posted", "qualified"),
     "click_rate": ("clicks", "impressions"),
@@ -33,7 +41,7 @@ LIFT_NAMES = {
 
 
 def build_report(results: Results, config: dict[str, Any], seed: int, seconds: dict[str, float]) -> dict[str, Any]:
-    """The whole JSON document of CONTRACT section 5, plus `plots` for the page."""
+    """The whole JSON document of CONTRACT section 5, plus what the page plots."""
     arms = results.config.arms
     rng = np.random.default_rng([seed, 59])
     report: dict[str, Any] = {
@@ -41,13 +49,20 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
         "config": config,
         "seed": seed,
         "evidence": _evidence(config),
-        "arms": {arm: arm_summary(results.select(arm), rng, sum(results.bounds)) for arm in arms},
+        "seeds": {"finished": results.finished, "asked": results.config.seeds},
+        "arms": {arm: arm_summary(results, results.select(arm), rng, sum(results.bounds)) for arm in arms},
         "lift": {},
         "frontier": {arm: frontier(results, arm) for arm in arms},
         "budget_levels": {arm: budget_grid(results, arm) for arm in arms},
+        "supply_groups": {arm: found for arm in arms if (found := supply_groups(results, arm))},
         "headline": {},
-        "placebo": {"permuted_hires": {}, "flat_clicks": {}},
+        "placebo": placebos(results, rng),
+        "match_information": match_information(results, rng),
+        "two_by_two": two_by_two(results, rng),
+        "organic": organic(results, rng),
+        "design": design_report(results, BASELINE if BASELINE in arms else arms[0], rng),
         "behaviour_sha256": results.behaviour_sha256,
+        "config_sha256": results.config_sha256,
         "seconds": seconds,
     }
     if BASELINE in arms:
@@ -55,11 +70,7 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
             if arm != BASELINE:
                 report["lift"][f"{arm}_vs_{BASELINE}"] = lifts(results, arm, BASELINE, rng)
                 report["headline"][arm] = headline(results, arm, rng)
-        _oracle_share(report)
-    if results.select(PERMUTED) and "random" in arms:
-        report["placebo"]["permuted_hires"] = permuted_hires(results, rng)
-    if results.config.flat_clicks and "graph" in arms and "random" in arms:
-        report["placebo"]["flat_clicks"] = flat_clicks(results, rng)
+        share_of_oracle(report["headline"])
     return report
 
 
@@ -70,36 +81,13 @@ def _evidence(config: dict[str, Any]) -> str:
     return f"nothing here is evidence: careers are generated, {mechanics}"
 
 
-def stack(runs: Sequence[Run]) -> dict[str, np.ndarray]:
-    """Per-campaign columns of several seeds, one below the other; `cluster` is the campaign within its seed."""
-    columns: dict[str, list[np.ndarray]] = {}
-    for run in runs:
-        outcome = run.outcome
-        found = {
-            "posted": outcome.posted,
-            "valid": outcome.valid,
-            "allowed": run.allowed,
-            "budget": run.budget,
-            "impressions": outcome.impressions,
-            "clicks": outcome.clicks,
-            "applications": outcome.applications,
-            "qualified": outcome.qualified,
-            "hires": outcome.hires,
-            "billed_value": outcome.billed_value,
-            "cluster": run.seed * 1_000_000 + np.arange(len(run.budget)),
-        }
-        for name, values in found.items():
-            columns.setdefault(name, []).append(np.asarray(values, float))
-    return {name: np.concatenate(parts) for name, parts in columns.items()}
-
-
-def arm_summary(runs: Sequence[Run], rng: np.random.Generator, bound: float = 0.0) -> dict[str, Any]:
+def arm_summary(results: Results, runs: Sequence[Run], rng: np.random.Generator, bound: float = 0.0) -> dict[str, Any]:
     """One row of the table; sums are over all seeds. bound: hindsight bound of all their markets."""
-    data = stack(runs)
-    organic = sum(run.outcome.organic for run in runs)
+    data, people = stack(runs), by_person(results, runs)
+    shown = sum(run.outcome.organic for run in runs)
     total = {name: data[name].sum() for name in data}
     spent_share = data["posted"] / np.maximum(1, data["budget"])
-    ratio = {name: _ratio(data, *pair, rng).report() for name, pair in RATIOS.items()}
+    ratio = {name: _ratio(data, people, *pair, rng).report() for name, pair in RATIOS.items()}
     return {
         "budget_utilization": ratio["budget_utilization"],
         "utilization_unweighted": float(np.mean(data["posted"] / np.maximum(1, data["allowed"]))),
@@ -109,14 +97,15 @@ def arm_summary(runs: Sequence[Run], rng: np.random.Generator, bound: float = 0.
         "overspend_micros": int(np.maximum(0, data["posted"] - data["budget"]).sum()),
         "unbilled_share": float(1 - total["posted"] / total["valid"]) if total["valid"] else 0.0,
         "impressions": int(total["impressions"]),
+        "looks": float(total["looks"]),
         "clicks": int(total["clicks"]),
         "click_rate": ratio["click_rate"],
         "applications": int(total["applications"]),
         "qualified_applications": float(total["qualified"]),
         "attributed_hires": int(total["hires"]),
-        "organic_applications": int(organic[2]),
-        "organic_qualified_applications": float(organic[3]),
-        "ad_load": _ad_load(total["impressions"], organic[0]),
+        "organic_applications": int(shown[2]),
+        "organic_qualified_applications": float(shown[3]),
+        "ad_load": _ad_load(total["impressions"], shown[0]),
         "cost_per_qualified_application_micros": ratio["cost_per_qualified_application_micros"],
         "value_to_bound": float(total["billed_value"] / bound) if bound > 0 else None,
         "reach": float(np.mean([run.reach for run in runs])),
@@ -127,14 +116,8 @@ def arm_summary(runs: Sequence[Run], rng: np.random.Generator, bound: float = 0.
 def lifts(results: Results, arm: str, base: str, rng: np.random.Generator) -> dict[str, Any]:
     """Relative differences at the table's theta, paired by campaign (and by person where possible)."""
     mine, theirs = results.select(arm), results.select(base)
-    a, b = stack(mine), stack(theirs)
-    found = {}
-    for name, (top, bottom) in RATIOS.items():
-        found[name] = _relative(_lift(a, b, top, bottom, rng))
-    for name in TOTALS:
-        estimate = relative_lift(a["cluster"], a[name], b[name], rng=rng, draws=DRAWS)
-        person = _by_person(results, mine, theirs, name, rng)
-        found[LIFT_NAMES[name]] = _relative(_wider(estimate, person))
+    found = {name: relative(lift(results, mine, theirs, top, bottom, rng)) for name, (top, bottom) in RATIOS.items()}
+    found |= {LIFT_NAMES[name]: relative(lift(results, mine, theirs, name, None, rng)) for name in TOTALS}
     return found
 
 
@@ -161,14 +144,16 @@ def frontier(results: Results, arm: str) -> list[dict[str, float | None]]:
 
 
 def budget_grid(results: Results, arm: str) -> list[dict[str, float | None]]:
-    """The same arm over the grid of budget levels."""
+    """The same arm over the grid of budget levels, the baseline's utilisation at each beside it."""
     rows = []
     for level in sorted({run.budget_level for run in results.runs if run.arm == arm}):
         data = stack(results.select(arm, budget_level=level))
+        base = results.select(BASELINE, budget_level=level)
         rows.append(
             {
                 "budget_level": level,
                 "budget_utilization": float(data["posted"].sum() / data["allowed"].sum()),
+                "baseline_utilization": _used(stack(base)) if base else None,
                 "qualified_applications": float(data["qualified"].sum()),
                 "cost_per_qualified_application_micros": _cost(data),
             }
@@ -176,138 +161,98 @@ def budget_grid(results: Results, arm: str) -> list[dict[str, float | None]]:
     return rows
 
 
-def headline(results: Results, arm: str, rng: np.random.Generator) -> dict[str, Any]:
-    """Utilisation of `arm` where its cost per qualified application equals the baseline's, minus the baseline's.
+def supply_groups(results: Results, arm: str) -> list[float]:
+    """Utilisation of campaigns in ten equal groups by expected supply, thinnest first; the same groups for all arms."""
+    markets = {market.config.seed: market for market in results.markets}
+    runs = results.select(arm)
+    if not runs:
+        return []
+    data, supply = stack(runs), np.concatenate([expected_supply(markets[run.seed]) for run in runs])
+    groups = np.array_split(np.argsort(supply, kind="stable"), min(SUPPLY_GROUPS, len(supply)))
+    return [float(data["posted"][group].sum() / max(data["allowed"][group].sum(), 1.0)) for group in groups]
 
-    Read by linear interpolation along the arm's frontier. Undefined (None) when even its cheapest point costs more.
-    Decomposed, at the table's theta, into impressions x click rate x price.
-    """
-    thetas = sorted({run.theta for run in results.runs if run.arm == arm})
-    points = [stack(results.select(arm, theta=theta)) for theta in thetas]
-    base = stack(results.select(BASELINE))
-    columns = np.stack(
-        [base["posted"], base["allowed"], base["qualified"]]
-        + [point[name] for point in points for name in ("posted", "allowed", "qualified")],
-        axis=1,
-    )
 
-    def at_equal_cost(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(utilisation of the arm at the baseline's cost, utilisation of the baseline), each [n]."""
-        groups = sums.reshape(len(sums), -1, 3)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cost, used = groups[:, :, 0] / groups[:, :, 2], groups[:, :, 0] / groups[:, :, 1]
-        found = np.full(len(sums), np.nan)
-        for i in range(len(sums)):
-            order = np.argsort(cost[i, 1:], kind="stable")
-            x, y = cost[i, 1:][order], used[i, 1:][order]
-            if np.isfinite(cost[i, 0]) and x[0] <= cost[i, 0]:
-                found[i] = np.interp(cost[i, 0], x, y)
-        return found, used[:, 0]
+def expected_supply(market: Market) -> np.ndarray:
+    """float64[C]: worth of everybody in reach (P(click) x value of a click) per micro of budget. No arm enters."""
+    pairs = market.pairs
+    worth = pairs.p_click.astype(float) * pairs.value_per_click
+    return np.bincount(pairs.campaign, worth, minlength=len(market.terms.budget)) / market.terms.budget
 
-    def difference(sums: np.ndarray) -> np.ndarray:
-        mine, theirs = at_equal_cost(sums)
-        return mine - theirs
 
-    def relative(sums: np.ndarray) -> np.ndarray:
-        mine, theirs = at_equal_cost(sums)
-        return mine / theirs - 1
+def two_by_two(results: Results, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Retrieval x ranker x plan: one row a cell; [] where it was not played."""
+    if not all(results.select(arm, ranker="attribute") for arm in CROSSED):
+        return []
+    rows = []
+    pacings = dict.fromkeys((results.config.pacing, "descent"))
+    for arm in CROSSED:
+        for ranker in ("learned", "attribute"):
+            for pacing in pacings:
+                runs = results.select(arm, ranker=ranker, pacing=pacing)
+                if not runs:
+                    continue
+                data = stack(runs)
+                rows.append(
+                    {
+                        "retrieval": arm,
+                        "ranker": ranker,
+                        "plan": pacing == "plan+descent",
+                        "budget_utilization": _used(data),
+                        "qualified_applications": float(data["qualified"].sum()),
+                        "cost_per_qualified_application_micros": _cost(data),
+                        "qualified_vs_baseline": relative(
+                            lift(results, runs, results.select(BASELINE), "qualified", None, rng)
+                        ),
+                    }
+                )
+    return rows
 
-    absolute = bootstrap_statistic(base["cluster"], columns, difference, rng=rng, draws=DRAWS)
-    ratio = bootstrap_statistic(base["cluster"], columns, relative, rng=rng, draws=DRAWS)
-    return {
-        "utilization_at_equal_cost": {
-            "difference": absolute.value,
-            "difference_ci95": _pair(absolute),
-            "relative": ratio.value,
-            "ci95": _pair(ratio),
-        },
-        "decomposition": decomposition(stack(results.select(arm)), base),
-        "share_of_oracle_headroom": None,
+
+def organic(results: Results, rng: np.random.Generator) -> dict[str, Any]:
+    """Organic lists by member split: engagement per visit, and its difference to the site's list; mechanics."""
+    if not results.organic:
+        return {}
+    person, part = (np.concatenate([getattr(one, name) for one in results.organic]) for name in ("person", "part"))
+    columns = {
+        name: np.concatenate([getattr(one, name) for one in results.organic]).astype(float)
+        for name in ("visits", "clicks", "qualified", "promoted_qualified")
     }
+    found: dict[str, Any] = {"evidence": "mechanics of the click model"}
+    for number, kind in enumerate(KINDS):
+        mine, text = part == number, part == 0
+        row: dict[str, Any] = {"members": len(np.unique(person[mine]))}
+        for name in ("clicks", "qualified", "promoted_qualified"):
+            rate = cluster_bootstrap(person[mine], columns[name][mine], columns["visits"][mine], rng=rng, draws=DRAWS)
+            row[f"{name}_per_visit"] = rate.report()
+            if number:
+                row[f"{name}_vs_text"] = relative(
+                    relative_lift(
+                        person, columns[name] * mine, columns[name] * text,
+                        columns["visits"] * mine, columns["visits"] * text, rng=rng, draws=DRAWS,
+                    )
+                )  # fmt: skip
+        found[kind] = row
+    return found
 
 
-def decomposition(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float | None]:
-    """Log ratio of spend = log ratios of impressions, click rate and price per click; they add up.
-
-    None where an arm had no impression, click or spend to compare."""
-
-    def parts(data: dict[str, np.ndarray]) -> np.ndarray:
-        shown, clicks, spend = data["impressions"].sum(), data["clicks"].sum(), data["posted"].sum()
-        return np.array([shown, clicks / max(shown, 1), spend / max(clicks, 1), spend])
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = np.log(parts(a) / parts(b))
-    names = ("impressions", "click_rate", "price_per_click", "spend")
-    return {name: float(value) if np.isfinite(value) else None for name, value in zip(names, log, strict=True)}
-
-
-def permuted_hires(results: Results, rng: np.random.Generator) -> dict[str, Any]:
-    """Placebo: qualified applications per impression with a network of shuffled hires, against random's."""
-    a, b = stack(results.select(PERMUTED)), stack(results.select("random"))
-    rate = _lift(a, b, "qualified", "impressions", rng)
-    metric = "qualified applications per impression, graph on permuted hires vs random"
-    return {"metric": metric, "relative": rate.value, "ci95": _pair(rate)}
-
-
-def flat_clicks(results: Results, rng: np.random.Generator) -> dict[str, Any]:
-    """Placebo: in a world where clicks ignore the match, the network's spend over that of random at the same reach."""
-    mine, theirs = results.select("graph", flat_clicks=True), results.select("random", flat_clicks=True)
-    a, b = stack(mine), stack(theirs)
-    rate = _lift(a, b, "clicks", "impressions", rng)
-    return {"metric": "click_rate, graph vs random", "relative": rate.value, "ci95": _pair(rate)}
-
-
-def _ad_load(promoted: float, organic: float) -> float:
+def _ad_load(promoted: float, organic_shown: float) -> float:
     """Promoted share of what was shown; 0 when nothing was."""
-    return float(promoted / (promoted + organic)) if promoted + organic else 0.0
+    return float(promoted / (promoted + organic_shown)) if promoted + organic_shown else 0.0
 
 
-def _oracle_share(report: dict[str, Any]) -> None:
-    oracle = report["headline"].get("oracle", {}).get("utilization_at_equal_cost", {}).get("difference")
-    for content in report["headline"].values():
-        mine = content["utilization_at_equal_cost"]["difference"]
-        if oracle and mine is not None:
-            content["share_of_oracle_headroom"] = mine / oracle
+def _used(data: Columns) -> float:
+    return float(data["posted"].sum() / max(data["allowed"].sum(), 1.0))
 
 
-def _by_person(
-    results: Results, mine: Sequence[Run], theirs: Sequence[Run], name: str, rng: np.random.Generator
-) -> Estimate | None:
-    field = {"posted": "seeker_posted", "qualified": "seeker_qualified", "impressions": "seeker_shown"}.get(name)
-    if field is None:
-        return None
-    person = np.concatenate([market.person for market in results.markets])
-    a = np.concatenate([getattr(run.outcome, field) for run in mine]).astype(float)
-    b = np.concatenate([getattr(run.outcome, field) for run in theirs]).astype(float)
-    return relative_lift(person, a, b, rng=rng, draws=DRAWS)
-
-
-def _cost(data: dict[str, np.ndarray]) -> float | None:
+def _cost(data: Columns) -> float | None:
     """Spend per qualified application in micros; None when there was none."""
     qualified = data["qualified"].sum()
     return float(data["posted"].sum() / qualified) if qualified > 0 else None
 
 
-def _ratio(data: dict[str, np.ndarray], top: str, bottom: str, rng: np.random.Generator) -> Estimate:
-    return cluster_bootstrap(data["cluster"], data[top], data[bottom], rng=rng, draws=DRAWS)
-
-
-def _lift(
-    a: dict[str, np.ndarray], b: dict[str, np.ndarray], top: str, bottom: str, rng: np.random.Generator
-) -> Estimate:
-    """Relative difference of the ratio top / bottom, paired by campaign."""
-    return relative_lift(a["cluster"], a[top], b[top], a[bottom], b[bottom], rng=rng, draws=DRAWS)
-
-
-def _wider(one: Estimate, other: Estimate | None) -> Estimate:
-    if other is None or other.ci is None or one.ci is None:
-        return one
-    return Estimate(one.value, (min(one.ci[0], other.ci[0]), max(one.ci[1], other.ci[1])), one.clusters)
-
-
-def _pair(estimate: Estimate) -> list[float] | None:
-    return None if estimate.ci is None else list(estimate.ci)
-
-
-def _relative(estimate: Estimate) -> dict[str, Any]:
-    return {"relative": estimate.value, "ci95": _pair(estimate)}
+def _ratio(data: Columns, people: Columns, top: str, bottom: str, rng: np.random.Generator) -> Estimate:
+    found = cluster_bootstrap(data["cluster"], data[top], data[bottom], rng=rng, draws=DRAWS)
+    if {top, bottom} <= PERSON_NAMES:
+        by = cluster_bootstrap(people["cluster"], people[top], people[bottom], rng=rng, draws=DRAWS)
+        found = wider(found, by)
+    return found

@@ -15,6 +15,7 @@ from organic.towers import Request, TextTowers
 from sim.market import Market, MarketConfig, active_seekers, build_market, inventory_index, organic_lists
 from sim.world import World
 from targeting.learned import Learned
+from targeting.placebo import Placebo
 
 SHOWN_TITLES = 3  # newest titles of a profile that a request carries
 
@@ -23,7 +24,7 @@ SHOWN_TITLES = 3  # newest titles of a profile that a request carries
 class Stage:
     """`request_vectors` maps rows of world.lives to float32[n, d]; None: a stage without organic results.
 
-    `permuted` is the placebo that learned from shuffled hires (None: not built).
+    `permuted` are placebos, each from another shuffle of the hires.
     """
 
     world: World
@@ -31,7 +32,7 @@ class Stage:
     index: Index
     job_vectors: np.ndarray | None
     request_vectors: Callable[[np.ndarray], np.ndarray] | None
-    permuted: Learned | None = None
+    permuted: tuple[Placebo, ...] = ()
 
     def market(self, config: MarketConfig) -> Market:
         seekers = active_seekers(self.world, config.fold)
@@ -42,7 +43,9 @@ class Stage:
         return build_market(self.world, self.learned, config, ids, seekers)
 
 
-def build_stage(world: World, learned: Learned, encoder: TextVectors | None, permuted: Learned | None = None) -> Stage:
+def build_stage(
+    world: World, learned: Learned, encoder: TextVectors | None, permuted: tuple[Placebo, ...] = ()
+) -> Stage:
     """Encode the window's vacancies and index them; without an encoder there are no organic results."""
     if encoder is None:
         return Stage(world, learned, inventory_index(world, learned, None), None, None, permuted)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from market.compiled import njit
 from market.errors import ConfigError
 
 
@@ -55,10 +56,33 @@ def eligible_pairs(
     start: np.ndarray, campaign: np.ndarray, score: np.ndarray, liquidity: Liquidity, threshold: np.ndarray
 ) -> np.ndarray:
     """bool[n]: which pairs may be shown. Ties of a seeker go to the smaller campaign; score -inf is never eligible."""
-    seeker = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    order = np.lexsort((campaign, -score, seeker))
-    rank = np.empty(len(score), np.int64)
-    rank[order] = np.arange(len(score)) - start[:-1][seeker]
-    seats = np.array([liquidity.seats(int(count)) for count in np.diff(start)])
+    return eligible_by_rank(start, campaign, score, seeker_ranks(start, campaign, score), liquidity, threshold)
+
+
+def eligible_by_rank(
+    start: np.ndarray,
+    campaign: np.ndarray,
+    score: np.ndarray,
+    rank: np.ndarray,
+    liquidity: Liquidity,
+    threshold: np.ndarray,
+) -> np.ndarray:
+    """`eligible_pairs` where the ranks of the pairs are known already: a frontier over theta sorts once."""
+    lengths = np.diff(start)
+    counts, of_seeker = np.unique(lengths, return_inverse=True)
+    seats = np.array([liquidity.seats(int(count)) for count in counts], np.int64)[of_seeker]
     possible = score > -np.inf
-    return np.asarray(possible & ((rank < seats[seeker]) | (score >= threshold[campaign])))
+    return np.asarray(possible & ((rank < np.repeat(seats, lengths)) | (score >= threshold[campaign])))
+
+
+@njit(nogil=True)
+def seeker_ranks(start: np.ndarray, campaign: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """int32[n]: place of each pair among its seeker's pairs, from 0; best score first, ties to the smaller campaign."""
+    rank = np.empty(len(score), np.int32)
+    for seeker in range(len(start) - 1):
+        first, end = start[seeker], start[seeker + 1]
+        by_campaign = np.argsort(campaign[first:end], kind="mergesort")
+        order = np.argsort(-score[first:end][by_campaign], kind="mergesort")
+        for place in range(end - first):
+            rank[first + by_campaign[order[place]]] = place
+    return rank

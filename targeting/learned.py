@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +59,7 @@ class LearnedConfig:
     response: ResponseConfig = field(default_factory=ResponseConfig)
     qualification: Qualification = field(default_factory=Qualification)
     minimum_segment_hires: int = 5
+    shuffles: int = 4  # placebos, each learned from another shuffle of the hires
     rarity: float = 0.5  # chosen on validation persons among 0, .5 and 1
 
     def __post_init__(self) -> None:
@@ -203,23 +204,6 @@ def fit_learned(
         {"persons": len(seekers), "hires": len(hires), "links": len(links)},
     )
     return learned, hires
-
-
-def fit_permuted(tables: Tables, learned: Learned, config: LearnedConfig, as_of: datetime | None = None) -> Learned:
-    """The placebo: a hire model trained on the same hires with their occupations shuffled among seekers.
-
-    Whoever targets with it must do no better than chance at the same reach. Retrieval is by lift (rarity 1), so that
-    what is left of a shuffled model, how common occupations are, cancels out.
-    """
-    examples, _ = examples_from_hires(tables, confirm(tables, as_of, config.hires))
-    rng = np.random.default_rng([config.seed, 67])
-    shuffled = replace(examples, target=rng.permutation(examples.target))
-    # Careers read backwards hold real moves from one position to the next, which no shuffling of hires would touch.
-    return as_placebo(learned, fit(shuffled, tables.taxonomy, replace(config.train, backwards=0.0)))
-
-
-def as_placebo(learned: Learned, shuffled: HireModel) -> Learned:
-    return replace(learned, model=shuffled, rarity=1.0)
 
 
 def save_hires(hires: Hires, folder: Path) -> None:

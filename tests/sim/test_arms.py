@@ -53,7 +53,7 @@ def pairs_of(market: Market, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
 def test_an_unknown_arm_is_refused_and_a_repeated_one_counts_once() -> None:
     assert check_arms(["graph", "all", "graph"]) == ("graph", "all")
     for wrong in (["graph", "crystal-ball"], []):
-        with pytest.raises(ConfigError, match="attribute, links, graph"):
+        with pytest.raises(ConfigError, match="attribute, keyword, links, graph"):
             check_arms(wrong)
 
 
@@ -205,7 +205,7 @@ def test_everything_is_in_reach_of_the_arm_all(scores: Scores) -> None:
     assert (scores["all"] == 0).all()
 
 
-@pytest.mark.parametrize("arm", ["attribute", "links", "graph", "graph+links", "random", "oracle"])
+@pytest.mark.parametrize("arm", ["attribute", "keyword", "links", "graph", "graph+links", "random", "oracle"])
 def test_a_larger_theta_keeps_what_a_smaller_one_retrieved(market: Market, scores: Scores, arm: str) -> None:
     pairs = market.pairs
     threshold = campaign_thresholds(pairs.start, pairs.campaign, scores[arm], len(market.terms.job), 10)
