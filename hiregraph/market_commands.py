@@ -145,14 +145,3 @@ def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json:
         return
     Console(width=160).print(arms_table(report))
     notes.print(times_table(times))
-
-
-def _refuse_options_before(context: typer.Context) -> None:
-    """Options of `simulate` itself mean nothing to its subcommands: refused, not ignored."""
-    for option in context.command.params:
-        source = context.get_parameter_source(option.name or "")
-        if source is not None and source.name == "COMMANDLINE":
-            raise ConfigError(
-                f"{option.opts[0]} stands before `{context.invoked_subcommand}`, which would not see it; "
-                f"give options of `simulate {context.invoked_subcommand}` behind its name"
-            )
