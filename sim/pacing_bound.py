@@ -118,7 +118,7 @@ def _descend(spending: Spending, market: PacingMarket, price: np.ndarray, steps:
         if value < best:
             best, best_price = value, price
         spent = spend.sum(1) / market.budget
-        if 2 * step >= steps:
+        if step >= steps // 2:
             mean += spent / (steps - steps // 2)
         price = np.maximum(price, 1e-16) * np.exp(np.clip(size / np.sqrt(step + 1) * (spent - 1), -1, 1))
     return Bound(best, best_price, (mean > 0.97) & (best_price > 1e-3 * np.median(best_price)))

@@ -131,6 +131,13 @@ def test_a_budget_that_must_follow_visits_nobody_wants_at_night_is_worth_less_by
     assert banded_bound(market, visits, bound, 1e-6) == pytest.approx(432, rel=0.02)
 
 
+def test_a_budget_that_the_best_use_of_the_day_spends_is_binding_with_noisy_values_too() -> None:
+    market = draw_market(7, 0.2, campaigns=60, segments=40, visits=60_000)
+    noisy = replace(SCENARIOS[0], value_sigma=0.5)
+    assert hindsight(market, draw_visits(market, 9)).binding.mean() > 0.9
+    assert hindsight(market, draw_visits(market, 9, noisy)).binding.mean() > 0.9
+
+
 def test_looking_ahead_beats_the_descent_it_is_built_on(drawn: tuple[PacingMarket, Visits, Forecast]) -> None:
     market, visits, forecast = drawn
     value = {name: run_day(market, visits, forecast, policy(name), 10, AHEAD).billed_value for name in GAINS}
