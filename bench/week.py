@@ -18,7 +18,7 @@ from sim.stage import build_stage
 from sim.world import WorldConfig, build_world
 from targeting.learned import SITE_TRAIN, LearnedConfig, fit_learned
 
-WORLD = WorldConfig(kind="generated", persons=4_000, serve_replicas=19, inventory=4_000)
+WORLD = WorldConfig(kind="generated", persons=4_000, serve_replicas=48, inventory=4_000)
 MARKET = MarketConfig(days=7, campaigns=1_000)
 ARMS = ("attribute", "graph")
 THETA, PHI = 0.2, 20
