@@ -51,6 +51,7 @@ TABLES = (
     "audit_path",
     "placebo",
     "designs",
+    "week",
 )
 
 

@@ -91,7 +91,7 @@ def _by_person_and_turn(
     seeker = getattr(one.run.outcome, OF_PERSON[top]).reshape(len(one.arms), -1)
     market = next(market for market in results.markets if market.config.seed == one.run.seed)
     share = turn_shares(one.turn, results.share, len(one.arms))
-    room = _allowed_by_day(one.run) @ share if top == "posted" else share.sum(axis=0)
+    room = (one.run.allowed_by_day if top == "posted" else market.day_weight) @ share
     place = [one.arms.index(arm) for arm in arms]
     mine, theirs = (seeker[at] / max(float(room[at]), 1e-300) * float(room.mean()) for at in place)
     return market.person, mine, theirs
@@ -100,7 +100,7 @@ def _by_person_and_turn(
 def _by_turn(results: Results, one: SwitchBack, arms: tuple[str, str]) -> np.ndarray:
     """float64[turns, 4]: spend and what could be spent under the first arm, then under the second; one row a turn."""
     hours = len(one.run.outcome.by_hour)
-    allowed = _allowed_by_day(one.run)
+    allowed = one.run.allowed_by_day
     of_hour = np.diff(results.share[::60])
     could = np.array([allowed[h // 24] * of_hour[h % 24] for h in range(hours)])
     block = np.cumsum(np.concatenate([[0], one.turn[1:] != one.turn[:-1]]))
@@ -111,14 +111,6 @@ def _by_turn(results: Results, one: SwitchBack, arms: tuple[str, str]) -> np.nda
         mine = whose == one.arms.index(arm)
         rows[mine, 2 * at], rows[mine, 2 * at + 1] = spent[mine], room[mine]
     return rows
-
-
-def _allowed_by_day(run: Run) -> np.ndarray:
-    """float64[days]: what could be spent on each day; the parts of `allowed` by the days of the outcome."""
-    before = np.cumsum(run.outcome.by_day, axis=0) - run.outcome.by_day
-    cap = np.maximum(run.budget / len(run.outcome.by_day), 1)
-    day = np.minimum(cap, run.budget - before).sum(axis=1)
-    return np.asarray(day * run.allowed.sum() / max(float(day.sum()), 1e-300))
 
 
 def _ratio(mine: Sequence[Run], theirs: Sequence[Run], top: str, bottom: str | None) -> float | None:

@@ -57,10 +57,13 @@ def _organic_of(stage: Stage, market: Market, kind: str) -> OrganicLists:
     """The organic results of every seeker under another order of the jobs in reach."""
     world, jobs, width = stage.world, stage.world.inventory, market.organic.job.shape[1]
     ids = np.full((len(market.seeker), width), -1, np.int64)
+    window = jobs.open_between(world.window_day, world.window_day + market.config.days)
     for metro in np.unique(market.metro):
-        reach = np.flatnonzero((jobs.metro == metro) | jobs.remote)
+        reach = window[(jobs.metro[window] == metro) | jobs.remote[window]]
         members = np.flatnonzero(market.metro == metro)
-        chance = hash_normals(market.seeker[members].astype(np.int64), reach.astype(np.int64), 3_000)
+        of_pair = np.repeat(market.seeker[members].astype(np.int64), len(reach))
+        chance = hash_normals(of_pair, np.tile(reach.astype(np.int64), len(members)), 3_000)
+        chance = chance.reshape(len(members), len(reach))
         if kind == "popular":  # ties within an occupation by chance
             chance = stage.learned.hires_by_occupation[jobs.occupation[reach]] + 0.01 * np.tanh(chance)
         best = np.argsort(-chance, axis=1, kind="stable")[:, :width]

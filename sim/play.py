@@ -5,7 +5,7 @@ Arms, placebos and designs differ in the pairs they make eligible and in nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class Run:
     ranker: str = "learned"
     pacing: str = "plan+descent"
     design: str = "copy"
+    allowed_by_day: np.ndarray = field(default_factory=lambda: np.empty(0))  # float64[days], all campaigns together
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,9 @@ def play_market(
         seed=1_000_003 * (market.config.seed + 1),
     )
     remaining = terms.budget - np.cumsum(outcome.by_day, axis=0) + outcome.by_day
-    allowed = (np.minimum(terms.day_budget, remaining) * market.live).sum(0).astype(float)
+    allowed = (np.minimum(terms.day_budget, remaining) * market.live).astype(float)  # [days, C]
     return Run(
-        arm, market.config.seed, theta, market.config.budget_level, False, outcome, allowed, terms.budget,
+        arm, market.config.seed, theta, market.config.budget_level, False, outcome, allowed.sum(0), terms.budget,
         plan.planned_micros, plan.plan.gap, float(eligible.sum() / max(1, len(pairs.start) - 1)), pacing=pacing,
+        allowed_by_day=allowed.sum(1),
     )  # fmt: skip

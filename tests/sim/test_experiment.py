@@ -267,10 +267,8 @@ def test_a_switch_back_compares_spend_over_what_could_be_spent_in_an_arms_turns(
 
 def rooms(played: SwitchBack, share: np.ndarray) -> float:
     """What could be spent in the turns of the first arm over that in the turns of the second."""
-    outcome, budget = played.run.outcome, played.run.budget
-    before = np.cumsum(outcome.by_day, axis=0) - outcome.by_day
-    day = np.minimum(-(-budget // len(outcome.by_day)), budget - before).sum(axis=1)
-    room = day @ turn_shares(played.turn, share, 2)
+    assert played.run.allowed_by_day.sum() == pytest.approx(played.run.allowed.sum())
+    room = played.run.allowed_by_day @ turn_shares(played.turn, share, 2)
     return float(room[0] / room[1])
 
 
