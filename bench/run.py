@@ -49,6 +49,7 @@ TABLES = (
     "control",
     "auctions",
     "audit_path",
+    "headline",
     "placebo",
     "designs",
     "week",
