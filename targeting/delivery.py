@@ -264,6 +264,8 @@ def _known_cause(campaign: Campaign, job: Job | None, code: str, detail: str, fi
 def _market_causes(campaign: Campaign, today: Today, market: Market) -> tuple[Cause, ...]:
     found = []
     if market.requests <= 0:
+        if today.posted or today.reserved:
+            return ()  # it is being served: traffic counts by whole hours, and the first is not over
         said = "No request for promoted jobs came from the job's area in the last week."
         return (Cause("no_traffic", said, None, "audience", "Check the job's geo, or make the job remote."),)
     if market.found < 0.5:

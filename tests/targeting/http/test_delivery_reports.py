@@ -97,6 +97,14 @@ def test_without_traffic_that_is_the_reason_and_with_it_there_is_none(world: Wor
     assert (found["state"], codes(found)) == ("delivering", [])
 
 
+def test_a_campaign_that_is_served_within_the_first_hour_is_not_said_to_lack_traffic(world: World) -> None:
+    campaign_id = world.activated()
+    world.slate()
+    found = report(world, campaign_id)
+    assert found["today"]["reserved"]["amount_micros"] > 0
+    assert codes(found) == []
+
+
 def test_a_bid_that_hardly_wins_is_told_with_one_that_would(world: World) -> None:
     campaign_id = world.activated()
     with_traffic(world, requests=100)
