@@ -1,7 +1,8 @@
 """The controller of the service: the step of a minute and a plan of the market, by the number of campaigns.
 
 A store on SQLite with that many live campaigns that have served today, beside an engine that answers from memory: what
-an engine takes to say what a campaign may expect, once a plan, comes on top and is not timed here. CPU seconds of one thread, and seconds on the clock, which contain the waits for the disk.
+an engine takes to say what a campaign may expect, once a plan, comes on top and is not timed here. CPU
+seconds of one thread, and seconds on the clock, which contain the waits for the disk.
 """
 
 from __future__ import annotations
