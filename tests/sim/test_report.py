@@ -171,7 +171,8 @@ def run_of(
         by_hour=paid, seeker_posted=paid, seeker_qualified=np.array(qualified), seeker_shown=np.full(n, 100),
         organic=np.array([500.0, 5.0, 3.0, 1.0]), final_price=zeros.astype(float), looks=np.full(n, 50.0),
         seeker_looks=np.full(n, 50.0), first_looks=np.full(n, 20.0), first_clicks=clicked,
-        seeker_organic=np.zeros((n, 2)),
+        seeker_organic=np.zeros((n, 2)), reach=np.full(n, 60), seeker_campaigns=np.full(n, 40),
+        exposures=np.array([20, 70, 40, 10, 5]),
     )  # fmt: skip
     budget = np.full(n, 100)
     return Run(arm, 0, theta, 1.0, False, outcome, budget.astype(float), budget, zeros.astype(float), 0.0, 5.0)
