@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from hiregraph.pipeline import Prepared, StageTimes, fit_request_student, input_digests, peak_mib, prepare
+from market.whole_file import write_whole
 from sim.experiment import ExperimentConfig, describe, run_experiment
 from sim.page import write_page
 from sim.report import build_report
@@ -38,7 +39,11 @@ class DemoConfig:
 def run_demo(
     config: DemoConfig, data: Path | None, out: Path, cache: Path, console: Console
 ) -> tuple[dict[str, Any], StageTimes]:
-    """Run everything and write report.json, report.html and the artefacts for `serve` into `out`."""
+    """Run everything and write report.json, report.html and the artefacts for `serve` into `out`.
+
+    Ctrl-C while markets are played: the report is of the seeds that are finished, and says so ("complete" is false);
+    before the first one is, KeyboardInterrupt and nothing is written.
+    """
     times = StageTimes()
     with Progress(
         SpinnerColumn(),
@@ -79,12 +84,11 @@ def run_demo(
                 "links": len(prepared.stage.learned.links),
             }
             report = build_report(results, described, config.world.seed, {})
-            out.mkdir(parents=True, exist_ok=True)
             write_page(out / "report.html", report, prepared.stage, results)
             _keep_artefacts(prepared, student, out / "artefacts")
         report["seconds"] = dict(times.seconds)
-        (out / "report.json").write_text(json.dumps(report, indent=1, default=float) + "\n")
-        progress.update(task, description="done", completed=100)
+        write_whole(out / "report.json", json.dumps(report, indent=1, default=float) + "\n")
+        progress.update(task, description="done" if report["complete"] else "stopped", completed=100)
     return report, times
 
 

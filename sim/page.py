@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from market.whole_file import write_whole
 from sim.experiment import BASELINE, Results
 from sim.market import Market
 from sim.page_audiences import audiences
@@ -69,7 +70,7 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
             _background(report),
         ]
     )
-    Path(path).write_text(document(body), encoding="utf-8", newline="\n")
+    write_whole(Path(path), document(body))
 
 
 def headline_sentence(report: dict[str, Any], currency: str) -> str:
@@ -146,6 +147,8 @@ fixed, so nothing here is an increase of hires.</p></div></div>
 def _cautions(report: dict[str, Any], results: Results) -> list[str]:
     config, campaigns = results.config, len(results.markets[0].terms.job)
     found = []
+    if results.finished < config.seeds:
+        found.append(f"Interrupted: {results.finished} of {config.seeds} seeds are finished, the others are missing.")
     if campaigns < FIRM_CAMPAIGNS or config.seeds < FIRM_SEEDS:
         seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
         found.append(

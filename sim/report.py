@@ -49,6 +49,7 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
         "config": config,
         "seed": seed,
         "evidence": _evidence(config),
+        "complete": results.finished == results.config.seeds,  # false where it was interrupted
         "seeds": {"finished": results.finished, "asked": results.config.seeds},
         "arms": {arm: arm_summary(results, results.select(arm), rng, sum(results.bounds)) for arm in arms},
         "lift": {},
