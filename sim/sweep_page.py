@@ -10,8 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from market.whole_file import write_whole
+from sim.page_frame import document, plot, table
 from sim.page_numbers import points, with_interval
-from sim.page_plots import document, plot, table
 from sim.sweep import along, varied
 
 
