@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graph.fairness.audit import AuditConfig, has_audit_attributes, read_audit_attributes
+from graph.fairness.audit import AuditConfig, is_audited, read_audit_attributes
 from graph.fairness.impact import Partition
 from graph.fairness.parity import delivery_parity
 from graph.fairness.privacy import PrivacyFloor
@@ -26,7 +26,7 @@ def parity_of_report(
 
     careers: the directory that the world's careers were read from; None in the generated world.
     """
-    if careers is None or not has_audit_attributes(careers):
+    if careers is None or not is_audited(careers):
         return {}
     floor = PrivacyFloor(AuditConfig().minimum_people)
     sex, race, _ = read_audit_attributes(careers, stage.world.careers).partitions()

@@ -77,32 +77,42 @@ def worst_delivering(stage: Stage, look: SecondLook) -> list[dict[str, Any]]:
 
 def _why(look: SecondLook, problem: PlanProblem, plan: Plan, c: int, reason: Reason | None) -> tuple[str, str]:
     """(cause, sentences) of campaign c: the plan's reason where the plan itself leaves the money, else the day's."""
-    terms, outcome, days = look.market.terms, look.run.outcome, look.market.config.days
-    seen, clicks, spent = float(outcome.looks[c]), int(outcome.clicks[c]), int(outcome.posted[c])
-    own = problem.campaign == c
-    expected_price = EXPECTED_PRICE_SHARE * float(terms.max_bid[c])
-    planned_seen = float(plan.impressions[own].sum())
-    planned_clicks = float(problem.cost[own] @ plan.impressions[own]) / expected_price
+    terms = look.market.terms
     opens = int(terms.opens[c] // DAY_SECONDS)
-    late = f" Open from day {opens + 1} of {days}." if opens else ""
+    late = f" Open from day {opens + 1} of {look.market.config.days}." if opens else ""
+    own = problem.campaign == c
+    if not own.any():
+        return "no audience", f"Nobody in its reach may be shown it.{late}"
+    spent = float(problem.cost[own] @ plan.impressions[own])
     code = None if reason is None else reason.code
-    if code == "budget" and planned_clicks * expected_price < SPENT * terms.budget[c]:
-        code = "competition"  # the visits would do for its money, and the plan gives them to others
-    if reason is not None and code is not None and code != "budget":
-        said = f"The plan expects {reason.hires:.2g} qualified applications, and the budget could pay for "
-        said += f"{reason.wanted:.2g}: {WHY[code]}."
-        if planned_seen >= 1:
-            said += f" Seen {seen:,.0f} times ({planned_seen:,.0f} planned)."
-        return CAUSES[code], said + late
-    # Spend is times seen x clicks a look x price a click: the factor furthest below the plan.
-    planned = (planned_seen, planned_clicks / max(planned_seen, 1e-9), expected_price)
-    real = (seen, clicks / max(seen, 1e-9), spent / max(clicks, 1))
+    if code == "budget":
+        # The visits would do for its money. Where the plan does not spend it, they go to others.
+        code = "competition" if spent < SPENT * terms.budget[c] else None
+    if reason is None or code is None:
+        cause, said = _short_of_the_plan(look, problem, plan, c)
+        return "late open" if cause == "shown too little" and opens else cause, said + late
+    worth = f"the budget could pay for {reason.wanted:.2g} qualified applications: {WHY[code]}."
+    seen, planned = float(look.run.outcome.looks[c]), float(plan.impressions[own].sum())
+    said = f"The plan expects {reason.hires:.2g}, and {worth}" if planned >= 1 else f"Not in the plan, though {worth}"
+    every_visit = float(problem.cost[own] @ problem.supply[problem.segment[own]]) / float(terms.budget[c])
+    if code == "supply" and every_visit < 1:
+        said += f" Every visit of its segments would use {every_visit:.0%} of the budget."
+    return CAUSES[code], f"{said} Seen {seen:,.0f} times, {planned:,.0f} planned.{late}"
+
+
+def _short_of_the_plan(look: SecondLook, problem: PlanProblem, plan: Plan, c: int) -> tuple[str, str]:
+    """Spend is times seen x clicks a look x price a click: the factor that is furthest below the plan's."""
+    outcome, own = look.run.outcome, problem.campaign == c
+    price = EXPECTED_PRICE_SHARE * float(look.market.terms.max_bid[c])
+    looks = float(plan.impressions[own].sum())
+    planned = (looks, float(problem.cost[own] @ plan.impressions[own]) / price / max(looks, 1e-9), price)
+    seen, clicks = float(outcome.looks[c]), int(outcome.clicks[c])
+    real = (seen, clicks / max(seen, 1e-9), float(outcome.posted[c]) / max(clicks, 1))
     short = int(np.argmin([r / max(p, 1e-12) for r, p in zip(real, planned, strict=True)]))
-    if seen > 0 and clicks == 0:
+    if seen > 0 and clicks == 0:  # without a click there is no price either
         short = 1
-    cause = ("late open" if opens else "shown too little", "click rate", "cheap clicks")[short]
-    said = f"The plan would spend the budget. Seen {seen:,.0f} times of {planned_seen:,.0f} planned; "
+    said = f"The plan would spend the budget. Seen {seen:,.0f} times, {looks:,.0f} planned; "
     said += f"clicked {real[1]:.1%} of them, {planned[1]:.1%} planned"
     if clicks:
         said += f"; {real[2] / MICROS:.2f} a click, {planned[2] / MICROS:.2f} planned"
-    return cause, f"{said}.{late}"
+    return ("shown too little", "click rate", "cheap clicks")[short], f"{said}."

@@ -105,7 +105,7 @@ class AuditReport:
             pq.write_table(self.segments, scratch / "segments.parquet")
 
 
-def has_audit_attributes(folder: Path) -> bool:
+def is_audited(folder: Path) -> bool:
     """Whether a careers directory has the attributes beside its careers."""
     return any(path.is_file() for path in _paths(folder))
 
