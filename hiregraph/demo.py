@@ -13,17 +13,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from hiregraph.parity_of_report import parity_of_report
 from hiregraph.pipeline import Prepared, StageTimes, fit_request_student, input_digests, peak_mib, prepare
-from sim.experiment import ExperimentConfig, describe, run_experiment
+from market.whole_file import write_whole
+from sim.experiment import ExperimentConfig, Results, describe, run_experiment
 from sim.page import write_page
 from sim.report import build_report
-from sim.stage import inventory_jobs
+from sim.second_look import second_look
+from sim.stage import Stage, inventory_jobs
+from sim.underdelivery import worst_delivering
 from sim.world import WorldConfig
 from targeting.learned import SITE_TRAIN, LearnedConfig
 from targeting.marketplace import STUDENT
 from targeting.vacancies import save_vacancies
 
 STEPS = ("world", "logs", "learning", "index", "markets", "report")
+LOOKED_AT = ("attribute", "graph")  # arms whose delivery is told pair by pair
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,11 @@ class DemoConfig:
 def run_demo(
     config: DemoConfig, data: Path | None, out: Path, cache: Path, console: Console
 ) -> tuple[dict[str, Any], StageTimes]:
-    """Run everything and write report.json, report.html and the artefacts for `serve` into `out`."""
+    """Run everything and write report.json, report.html and the artefacts for `serve` into `out`.
+
+    Ctrl-C while markets are played: the report is of the seeds that are finished, and says so ("complete" is false);
+    before the first one is, KeyboardInterrupt and nothing is written.
+    """
     times = StageTimes()
     with Progress(
         SpinnerColumn(),
@@ -79,13 +88,23 @@ def run_demo(
                 "links": len(prepared.stage.learned.links),
             }
             report = build_report(results, described, config.world.seed, {})
-            out.mkdir(parents=True, exist_ok=True)
+            careers = None if data is None else data / "nlsy79_careers"
+            report |= _second_looks(prepared.stage, results, careers, config.world.seed)
             write_page(out / "report.html", report, prepared.stage, results)
             _keep_artefacts(prepared, student, out / "artefacts")
         report["seconds"] = dict(times.seconds)
-        (out / "report.json").write_text(json.dumps(report, indent=1, default=float) + "\n")
-        progress.update(task, description="done", completed=100)
+        write_whole(out / "report.json", json.dumps(report, indent=1, default=float) + "\n")
+        progress.update(task, description="done" if report["complete"] else "stopped", completed=100)
     return report, times
+
+
+def _second_looks(stage: Stage, results: Results, careers: Path | None, seed: int) -> dict[str, Any]:
+    """What the report says of the first market pair by pair: its worst campaigns, and whom the audit's groups were."""
+    looks = {arm: second_look(stage, results, arm) for arm in LOOKED_AT if arm in results.config.arms}
+    return {
+        "worst_campaigns": worst_delivering(stage, looks["graph"]) if "graph" in looks else [],
+        "delivery_parity": parity_of_report(careers, stage, looks, np.random.default_rng([seed, 71])),
+    }
 
 
 def _mapping(prepared: Prepared) -> dict[str, float]:
@@ -114,10 +133,11 @@ def arms_table(report: dict[str, Any]) -> Table:
         title += f" (interrupted: {seeds['finished']} of {seeds['asked']} seeds)"
     table = Table(title=title, title_justify="left")
     numbers = ("budget used", "qualified", "hires", "cost per qualified", "click rate", "organic apps", "overspend")
-    for name in ("arm", *numbers, "used at attribute's cost"):
+    for name in ("arm", *numbers, "used at attribute's cost", "and ad load"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     for arm, row in report["arms"].items():
-        at_equal = report["headline"].get(arm, {}).get("utilization_at_equal_cost", {})
+        found = report["headline"].get(arm, {})
+        at_cost, at_both = (found.get(f"utilization_at_equal_cost{more}", {}) for more in ("", "_and_ad_load"))
         table.add_row(
             arm,
             _with_interval(row["budget_utilization"], "{:.1%}"),
@@ -127,7 +147,7 @@ def arms_table(report: dict[str, Any]) -> Table:
             f"{row['click_rate']['mean'] or 0:.2%}",
             str(row["organic_applications"]),
             str(row["overspend_micros"]),
-            "reference" if arm == "attribute" else _points(at_equal),
+            *(("reference", "") if arm == "attribute" else (_points(at_cost), _points(at_both))),
         )
     return table
 

@@ -15,9 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hiregraph.market_commands import CACHE, DataOption, JsonOption, WorldOption
+from hiregraph.out_folder import ForceOption, refuse_to_overwrite
 from hiregraph.settings import load_settings
 from market.errors import ConfigError
 from market.swap import scratch_beside, swap_in
+from market.whole_file import write_whole
 
 if TYPE_CHECKING:
     from sim.feedback import FeedbackConfig, Round
@@ -40,7 +42,7 @@ def feedback(
     exploration: Annotated[float | None, typer.Option(help="Chance of a slot to go by lot; default as served.")] = None,
     data: DataOption = None,
     cache: Annotated[Path, typer.Option(help="Finished stages are kept here and reused.")] = CACHE,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")] = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """What a site becomes that learns from what it has shown: coverage, concentration, calibration, applications.
@@ -84,8 +86,7 @@ def check_out(out: Path, force: bool) -> None:
         return
     if not out.is_dir() or (any(out.iterdir()) and not (out / REPORT).is_file()):
         raise ConfigError(f"{out} exists and holds no earlier {REPORT}; choose another directory")
-    if (out / REPORT).is_file() and not force:
-        raise ConfigError(f"{out / REPORT} exists; give --force to replace it, or another --out")
+    refuse_to_overwrite(out, (REPORT,), force)
 
 
 def play(run: Loop, config: FeedbackConfig, out: Path, notes: Console) -> dict[str, Any]:
@@ -141,7 +142,4 @@ def _report(config: FeedbackConfig, rounds: list[Round], complete: bool) -> dict
 
 
 def _write(folder: Path, report: dict[str, Any]) -> None:
-    """Beside its name, then renamed: a reader never sees half a report."""
-    fresh = folder / f".{REPORT}.new"
-    fresh.write_text(json.dumps(report, indent=1) + "\n")
-    fresh.replace(folder / REPORT)
+    write_whole(folder / REPORT, json.dumps(report, indent=1) + "\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from hiregraph.out_folder import ForceOption, refuse_to_overwrite
 from hiregraph.settings import load_settings
 from market.errors import ConfigError
 
@@ -24,6 +25,8 @@ WorldOption = Annotated[
     str | None, typer.Option(help="careers (real lives, needs data) or generated; default: careers if data is there.")
 ]
 CACHE = Path(".cache")
+REPORT_FILES = ("report.json", "report.html")
+INTERRUPTED = 130  # exit status, as of a process that SIGINT ended
 
 
 def demo(
@@ -44,7 +47,7 @@ def demo(
 
     kind, folder = choose_world(world, load_settings(data=data).data)
     config = DemoConfig(world=WorldConfig(kind=kind, seed=seed))
-    _run(config, folder, out, cache, as_json)
+    _run(config, folder, out, cache, as_json, "the same command goes on from there")
     if not as_json:
         notes = Console(stderr=True)
         notes.print(f"\nreport      {out / 'report.html'}   (numbers: {out / 'report.json'})", highlight=False)
@@ -63,19 +66,31 @@ def simulate(
         Path | None, typer.Option(help="Where report.json and report.html go; required.", show_default=False)
     ] = None,
     world: WorldOption = None,
-    arms: Annotated[str, typer.Option(help="Comma-separated arms.")] = "attribute,links,graph,random,oracle",
+    arms: Annotated[
+        str, typer.Option(help="Some of attribute, keyword, links, graph, graph+links, random, all, oracle.")
+    ] = "attribute,links,graph,random,oracle",
     days: Annotated[int, typer.Option(help="Days of the market window.")] = 7,
     campaigns: Annotated[int, typer.Option(help="Campaigns per market.")] = 300,
     seeds: Annotated[int, typer.Option(help="Markets per arm; a headline wants 20 and 1,000 campaigns.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     pacing: Annotated[str, typer.Option(help="plan+descent, descent or greedy.")] = "plan+descent",
-    design: Annotated[str, typer.Option(help="copy (a full market per arm) or budget-split (one market).")] = "copy",
+    design: Annotated[
+        str,
+        typer.Option(
+            help="copy (a full market per arm), budget-split (one market, a part of people and budgets per arm) or "
+            "switch-back (one market, arms take turns); the last two are checked against full markets."
+        ),
+    ] = "copy",
     budget_level: Annotated[float, typer.Option(help="Scales every budget.")] = 1.0,
+    force: ForceOption = False,
     data: DataOption = None,
     cache: Annotated[Path, typer.Option(help="Finished stages are kept here and reused.")] = CACHE,
     as_json: JsonOption = False,
 ) -> None:
     """Try targeting, budgets and pacing on a simulated site that runs the production code.
+
+    An earlier report in --out is kept unless --force is given. Stopped with Ctrl-C, the report holds the seeds that are
+    finished and says that it is not complete; the same command with --force goes on from there.
 
     Example: hiregraph simulate --arms attribute,links,graph --days 7 --campaigns 300 --seed 1 --out out/sim
     """
@@ -96,6 +111,7 @@ def simulate(
         raise ConfigError("days and seeds must be at least 1, campaigns at least 2, budget-level between 0 and 1e6")
     ControlConfig(pacing)  # type: ignore[arg-type]  # refused here, before anything is built
     chosen = check_arms([arm.strip() for arm in arms.split(",")])
+    refuse_to_overwrite(out, REPORT_FILES, force)
     kind, folder = choose_world(world, load_settings(data=data).data)
     base = WorldConfig(kind=kind, seed=seed)
     config = DemoConfig(
@@ -108,7 +124,7 @@ def simulate(
             market=MarketConfig(days=days, campaigns=campaigns, budget_level=budget_level),
         ),
     )
-    _run(config, folder, out, cache, as_json)
+    _run(config, folder, out, cache, as_json, "the same command with --force goes on from there")
 
 
 def _refuse_options_before(context: typer.Context) -> None:
@@ -135,13 +151,23 @@ def bench(
     run_all(tables or (), gpu=gpu)
 
 
-def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json: bool) -> None:
+def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json: bool, goes_on: str) -> None:
+    """goes_on: how an interrupted run is taken up again."""
     from hiregraph.demo import arms_table, run_demo, times_table
 
     notes = Console(stderr=True)
-    report, times = run_demo(config, data, out, cache, notes)
+    try:
+        report, times = run_demo(config, data, out, cache, notes)
+    except KeyboardInterrupt:
+        typer.echo(f"hiregraph: stopped before a seed was finished; nothing was written to {out}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps(report, default=float))
-        return
-    Console(width=160).print(arms_table(report))
-    notes.print(times_table(times))
+    else:
+        Console(width=160).print(arms_table(report))
+        notes.print(times_table(times))
+    if not report["complete"]:
+        seeds = report["seeds"]
+        said = f"{seeds['finished']} of {seeds['asked']} seeds are finished and in {out / 'report.html'}"
+        typer.echo(f"hiregraph: stopped; {said}; {goes_on}", err=True)
+        raise typer.Exit(INTERRUPTED)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from market.bootstrap import Estimate, Statistic, bootstrap_statistic, relative_lift
+from market.bootstrap import Estimate, Statistic, bootstrap_statistic, cluster_bootstrap, relative_lift
 
 if TYPE_CHECKING:
     from sim.experiment import Results
@@ -70,6 +70,15 @@ def by_person(results: Results, runs: Sequence[Run]) -> Columns:
     }
     allowed = sum(float(run.allowed.sum()) for run in runs)
     return columns | {"allowed": np.full(len(known), allowed / len(known)), "cluster": known.astype(float)}
+
+
+def ratio(data: Columns, people: Columns, top: str, bottom: str, rng: np.random.Generator) -> Estimate:
+    """Ratio of two columns' sums, by campaign and, where both are known per person, by person; the wider interval."""
+    found = cluster_bootstrap(data["cluster"], data[top], data[bottom], rng=rng, draws=DRAWS)
+    if {top, bottom} <= PERSON_NAMES:
+        by = cluster_bootstrap(people["cluster"], people[top], people[bottom], rng=rng, draws=DRAWS)
+        found = wider(found, by)
+    return found
 
 
 def lift(

@@ -168,7 +168,8 @@ def run_experiment(
             raise
     finally:
         pool.shutdown(cancel_futures=True)
-    progress("done", total, total)
+    if results.finished == config.seeds:
+        progress("done", total, total)
     return results
 
 

@@ -186,6 +186,8 @@ class Outcome:
     by_day [days, C] posted; by_hour [days * 24] posted; seeker_* per seeker [S]; qualified is the sum of grades.
     looks, seeker_looks: expected number of impressions seen, the sum of P(seen) over the places shown; first_looks,
     first_clicks: the same and clicks of first exposures alone. seeker_organic [S, 2]: organic clicks and qualified.
+    reach: seekers who may be shown the campaign; seeker_campaigns: different campaigns shown to a seeker; exposures:
+    eligible pairs by how often they were shown, from never.
     """
 
     posted: np.ndarray
@@ -208,6 +210,9 @@ class Outcome:
     first_looks: np.ndarray
     first_clicks: np.ndarray
     seeker_organic: np.ndarray
+    reach: np.ndarray
+    seeker_campaigns: np.ndarray
+    exposures: np.ndarray
 
     def digest(self) -> str:
         """Hex SHA-256 of all numbers: equal exactly when two runs were."""
@@ -225,11 +230,13 @@ def play_market(
     terms: Terms,
     rules: Rules,
     pacing: Pacing,
+    times: np.ndarray | None = None,
 ) -> Outcome:
-    """Run all days. eligible bool[n] says which pairs the arm retrieves."""
+    """Run all days. eligible bool[n] says which pairs the arm retrieves; times int64[n] is filled with how often each
+    pair was shown."""
     visits, slots, seekers = len(traffic.seeker), len(rules.promoted_positions), len(pairs.start) - 1
     numbers = _numbers(rules, pacing, traffic)
-    candidates = _candidates(pairs, eligible, terms, numbers.depth)
+    candidates, kept = _candidates(pairs, eligible, terms, numbers.depth)
     longest = int(np.diff(candidates.start.astype(np.int64)).max(initial=0))
     books = open_books(
         terms.budget, terms.day_budget, terms.max_bid, terms.reserve, pacing.start_price.astype(np.float64), rules.days
@@ -259,7 +266,20 @@ def play_market(
         np.empty(capacity, np.float64),
     )
     posted, price = books.account["posted"].copy(), books.offer["price"].copy()
-    outcome = Outcome(posted=posted, by_day=books.by_day, final_price=price, **counts._asdict())
+    shown = candidates.shown[:, TIMES].astype(np.int64)
+    seeker = np.repeat(np.arange(seekers), np.diff(candidates.start.astype(np.int64)))
+    outcome = Outcome(
+        posted=posted,
+        by_day=books.by_day,
+        final_price=price,
+        reach=np.bincount(pairs.campaign[kept], minlength=len(terms.job)),
+        seeker_campaigns=np.bincount(seeker[shown > 0], minlength=seekers),
+        exposures=np.bincount(shown),
+        **counts._asdict(),
+    )
+    if times is not None:
+        times[:] = 0
+        times[kept] = shown
     _assert_conserved(outcome, terms, visits * slots)
     return outcome
 
@@ -287,6 +307,7 @@ def run_market(
     pricing: int,
     seed: int,
     serving: ServingConfig = ServingConfig(),
+    times: np.ndarray | None = None,
 ) -> Outcome:
     """`play_market` from loose numbers; pricing: a value of `targeting.auction.PRICING`."""
     rules = Rules(
@@ -303,11 +324,13 @@ def run_market(
         kappa,
         seed=seed,
     )
-    return play_market(pairs, eligible, organic, traffic, terms, rules, Pacing(start_price, eta, price_floor, share))
+    return play_market(
+        pairs, eligible, organic, traffic, terms, rules, Pacing(start_price, eta, price_floor, share), times
+    )
 
 
-def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, depth: int) -> Candidates:
-    """Copies of the eligible pairs alone, the highest possible score of each seeker first."""
+def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, depth: int) -> tuple[Candidates, np.ndarray]:
+    """Copies of the eligible pairs alone, the highest possible score of each seeker first; and which pairs they are."""
     kept = np.flatnonzero(eligible)
     counted = np.concatenate([[0], np.cumsum(eligible, dtype=np.int64)])
     start = counted[pairs.start]
@@ -324,7 +347,7 @@ def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, depth: int) ->
     for column, name in ((LOGIT, "click_logit"), (APPLY, "p_apply"), (GRADE, "grade")):
         shown[:, column] = getattr(pairs, name)[kept]
     shown[:, TIMES] = 0
-    return Candidates(start.astype(np.uint64), pair, shown)
+    return Candidates(start.astype(np.uint64), pair, shown), kept
 
 
 def _organic(lists: OrganicLists) -> Organic:
@@ -410,4 +433,6 @@ def _assert_conserved(outcome: Outcome, terms: Terms, places: int) -> None:
     assert outcome.by_hour.sum() == outcome.posted.sum() == outcome.seeker_posted.sum(), "money was lost or made"
     assert (outcome.posted <= outcome.valid).all(), "more was billed than valid clicks cost"
     assert outcome.impressions.sum() == outcome.seeker_shown.sum() <= places, "more was shown than there were places"
+    exposed = int(outcome.exposures @ np.arange(len(outcome.exposures)))
+    assert exposed == outcome.impressions.sum(), "exposures of pairs do not add up to impressions"
     assert not outcome.impressions[terms.closes <= terms.opens].any(), "a campaign without a life was shown"

@@ -1,7 +1,9 @@
 """`report.html`: one file that needs no network. Every number is the report's, or computed from the same runs.
 
-Sections, top to bottom: the headline and what it rests on, the arms, four plots of spending, three audiences in words,
-predicted against recorded hires, and how to repeat it. The same report, stage and results give the same bytes.
+Sections, top to bottom: the headline and what it rests on, the arms, the funnel and the seekers' side, spending, the
+campaigns that leave most money, three audiences in words, delivery by audited group, predicted against recorded hires,
+how far to trust it (placebos, 2 x 2, designs, organic arms), and how to repeat it. A section with nothing to show is
+left out. The same report, stage and results give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,26 +15,38 @@ from typing import Any
 
 import numpy as np
 
+from market.whole_file import write_whole
 from sim.experiment import BASELINE, Results
 from sim.market import Market
 from sim.page_audiences import audiences
-from sim.page_numbers import amount, cost_per_qualified, factor, money, percent, points, signed_percent, with_interval
+from sim.page_campaigns import worst_section
+from sim.page_checks import (
+    decomposition_section,
+    design_section,
+    organic_section,
+    placebo_section,
+    two_by_two_section,
+)
+from sim.page_frame import COLOURS, NEUTRAL, arm_name, details, document, plot, table
+from sim.page_numbers import (
+    NONE,
+    amount,
+    cost_per_qualified,
+    money,
+    percent,
+    points,
+    signed_percent,
+    with_interval,
+)
+from sim.page_people import funnel_section, parity_section, seeker_section
 from sim.page_plots import (
-    BRACKETS,
-    COLOURS,
-    NEUTRAL,
-    NOT_MEASURED,
     budget_figure,
     click_rates,
-    details,
-    document,
     frontier_figure,
     hire_rates,
-    plot,
     reliability_figure,
     spend_figure,
     supply_figure,
-    table,
 )
 from sim.stage import Stage
 
@@ -62,14 +76,23 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
         [
             _headline(report, stage, results, currency),
             _arms(report, results, currency),
+            funnel_section(report),
+            seeker_section(report),
             _frontier(report, results, currency),
             _spending(report, results, currency),
+            worst_section(report, currency),
             audiences(stage, results.markets[0], currency),
+            parity_section(report),
             _reliability(report, stage, results.markets[0]),
-            _background(report),
+            placebo_section(report),
+            two_by_two_section(report, currency),
+            design_section(report),
+            organic_section(report),
+            decomposition_section(report),
+            _repeat(report),
         ]
     )
-    Path(path).write_text(document(body), encoding="utf-8", newline="\n")
+    write_whole(Path(path), document(body))
 
 
 def headline_sentence(report: dict[str, Any], currency: str) -> str:
@@ -114,24 +137,20 @@ def _compared(arm: str, report: dict[str, Any], currency: str) -> str:
 
 def _headline(report: dict[str, Any], stage: Stage, results: Results, currency: str) -> str:
     rows = []
+    oracle = report.get("headline", {}).get("oracle", {}).get("utilization_at_equal_cost", {}).get("difference_ci95")
     for arm, content in report.get("headline", {}).items():
-        found = content["utilization_at_equal_cost"]
-        cheap = found["difference"] is not None
-        rows.append(
-            [
-                _arm(arm),
-                with_interval(found["difference"], found.get("difference_ci95"), points)
-                if cheap
-                else "never that cheap",
-                with_interval(found["relative"], found.get("ci95"), signed_percent),
-                percent(content.get("share_of_oracle_headroom"), 0),
-            ]
-        )
-    against = f"Budget used at {BASELINE}'s cost, less {BASELINE}'s (points)"
-    compared = f"""<p class=note>Read off each arm's frontier by linear interpolation; an arm whose whole
-frontier is cheaper counts at its dearest setting. Intervals resample campaigns. Costs are held equal, ad loads are not:
-{_ad_loads(report)}.</p>
-{table(["Arm", against, "Relative", "Share of the oracle's headroom"], rows)}"""
+        at_cost, at_both = content["utilization_at_equal_cost"], content["utilization_at_equal_cost_and_ad_load"]
+        share = content.get("share_of_oracle_headroom") if oracle and oracle[0] > 0 else None
+        rows.append([arm_name(arm), *_at_equal(at_cost), *_at_equal(at_both), percent(share, 0)])
+    heads = ["Arm", "At equal cost, points", "Relative", "At equal cost and ad load, points", "Relative"]
+    compared = f"""<h3>Budget used, less {BASELINE}'s, on the same terms</h3>
+<p class=note>The most budget that an arm uses by mixing its settings of θ (each for a share of the visits) at no more
+than {BASELINE}'s cost per qualified application; in the second pair of columns with no more promoted impressions than
+{BASELINE} either. {BASELINE.capitalize()}'s own settings are mixed in the same way. Nothing is read beyond what was
+played: an arm without a mix that cheap is “never that cheap”, one that is cheaper everywhere counts at the setting that
+spends most. Intervals resample campaigns and people, the wider is shown; the oracle's headroom is left out where the
+oracle's own interval covers zero. Ad loads at the table's θ: {_ad_loads(report)}.</p>
+{table([*heads, "Share of the oracle's headroom"], rows, "wide")}"""
     return f"""<h1>Promoted jobs: who spent the budgets, on whom, at what cost</h1>
 <p class=lede>{escape(headline_sentence(report, currency))}</p>
 {"".join(f"<p class=caution>{escape(line)}</p>" for line in _cautions(report, results))}
@@ -143,9 +162,21 @@ fixed, so nothing here is an increase of hires.</p></div></div>
 {compared if rows else ""}"""
 
 
+def _at_equal(found: dict[str, Any]) -> list[str]:
+    """Points and relative difference, or why there are none."""
+    if found["difference"] is None:
+        return [escape(found.get("why") or "never that cheap"), NONE]
+    return [
+        with_interval(found["difference"], found.get("difference_ci95"), points),
+        with_interval(found["relative"], found.get("ci95"), signed_percent),
+    ]
+
+
 def _cautions(report: dict[str, Any], results: Results) -> list[str]:
     config, campaigns = results.config, len(results.markets[0].terms.job)
     found = []
+    if results.finished < config.seeds:
+        found.append(f"Interrupted: {results.finished} of {config.seeds} seeds are finished, the others are missing.")
     if campaigns < FIRM_CAMPAIGNS or config.seeds < FIRM_SEEDS:
         seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
         found.append(
@@ -198,7 +229,7 @@ def _arms(report: dict[str, Any], results: Results, currency: str) -> str:
         cost = row["cost_per_qualified_application_micros"]
         rows.append(
             [
-                _arm(arm),
+                arm_name(arm),
                 with_interval(row["budget_utilization"]["mean"], row["budget_utilization"]["ci95"], percent),
                 f"{row['qualified_applications']:,.0f}",
                 f"{row['attributed_hires']:,}",
@@ -213,12 +244,13 @@ def _arms(report: dict[str, Any], results: Results, currency: str) -> str:
     cost_head, overspend_head = f"Cost per qualified application, {currency}", f"Overspend, {currency}"
     heads = ["Arm", "Budget used", "Qualified applications", "Hires", cost_head, "Click rate", "Organic applications"]
     heads += ["Ad load", overspend_head, "Unbilled share"]
-    words = "".join(f"<dt>{_arm(arm)}</dt><dd>{escape(ARM_WORDS.get(arm, ''))}</dd>" for arm in report["arms"])
+    words = "".join(f"<dt>{arm_name(arm)}</dt><dd>{escape(ARM_WORDS.get(arm, ''))}</dd>" for arm in report["arms"])
     nothing_organic = all(row["ad_load"] == 1 for row in report["arms"].values())
     note = " No organic results were shown in this run, so the ad load is 100 %." if nothing_organic else ""
     return f"""<h2>Arms</h2>
 <p>At θ = {results.config.theta:g}, the share of the live campaigns in reach that a seeker may be shown. Below a
-figure its 95 % interval.</p>
+figure its 95 % interval. Read budget used and cost together: an arm that spends more at a higher cost has bought reach,
+not fit.</p>
 {table(heads, rows, "wide")}
 <p class=note>Arms differ only in which campaigns are retrieved for a seeker: estimates, plan, pacing, auction and
 random numbers are the same.{note}</p><dl>{words}</dl>
@@ -228,7 +260,7 @@ random numbers are the same.{note}</p><dl>{words}</dl>
 def _lifts(lifts: dict[str, Any]) -> str:
     """Every measure of every arm against the baseline; a measure a row."""
     names = list(next(iter(lifts.values()), {}))
-    heads = ["Relative difference", *(_arm(key.removesuffix(f"_vs_{BASELINE}")) for key in lifts)]
+    heads = ["Relative difference", *(arm_name(key.removesuffix(f"_vs_{BASELINE}")) for key in lifts)]
     rows = [
         [
             escape(METRIC_WORDS.get(name, name.replace("_", " "))),
@@ -242,7 +274,7 @@ def _lifts(lifts: dict[str, Any]) -> str:
 def _frontier(report: dict[str, Any], results: Results, currency: str) -> str:
     rows = [
         [
-            _arm(arm),
+            arm_name(arm),
             f"{point['theta']:g}",
             f"{point['reach']:.1f}",
             percent(point["budget_utilization"]),
@@ -265,7 +297,7 @@ dashed line.</p>
 def _spending(report: dict[str, Any], results: Results, currency: str) -> str:
     rows = [
         [
-            _arm(arm),
+            arm_name(arm),
             f"{row['budget_level']:g}",
             percent(row["budget_utilization"]),
             f"{row['qualified_applications']:,.1f}",
@@ -276,14 +308,17 @@ def _spending(report: dict[str, Any], results: Results, currency: str) -> str:
     ]
     heads = ["Arm", "Budget level", "Budget used", "Qualified applications", f"Cost, {currency}"]
     return f"""<h2>Spend over the day</h2>
-<p>Share of a day's spend posted by each hour, mean over days, against the planned share (wide grey line).</p>
+<p>Share of a day's spend posted by each hour, mean over days, against the planned share (wide grey line). A line above
+the plan spends early and may miss the evening's seekers; it is of what was spent, so all end at 100 %.</p>
 {plot("spend", spend_figure(results))}
 <h2>Which campaigns find no takers</h2>
 <p>Campaigns in ten equal groups by supply per budget: the expected value of the people in reach (click rate × value of
-a click, summed) over the budget. The groups are the same for every arm.</p>
+a click, summed) over the budget. The groups are the same for every arm. Campaigns on the left have too few fitting
+people for their money: a lower budget or a wider area helps them more than any targeting.</p>
 {plot("supply", supply_figure(results))}
 <h2>Tighter and looser budgets</h2>
-<p>The same markets with every budget multiplied, at the θ of the arms table.</p>
+<p>The same markets with every budget multiplied, at the θ of the arms table. Where a line falls, money is not what is
+short: more budget would lie idle.</p>
 {plot("budgets", budget_figure(report))}
 {details("Numbers of the plot", heads, rows)}"""
 
@@ -306,46 +341,13 @@ learned from logs that the same model wrote, so agreement says that learning wor
 {plot("click-rates", clicks)}"""
 
 
-def _background(report: dict[str, Any]) -> str:
-    placebos = [
-        [
-            escape(name.replace("_", " ")),
-            escape(found.get("metric", "")),
-            with_interval(found["relative"], found.get("ci95"), signed_percent),
-            _verdict(found),
-        ]
-        for name, found in report.get("placebo", {}).items()
-        if found
-    ]
-    missing = [name.replace("_", " ") for name, found in report.get("placebo", {}).items() if not found]
-    factors = ("impressions", "click_rate", "price_per_click", "spend")
-    parts = [
-        [_arm(arm), *(factor(content["decomposition"].get(name)) for name in factors)]
-        for arm, content in report.get("headline", {}).items()
-        if content.get("decomposition")
-    ]
+def _repeat(report: dict[str, Any]) -> str:
     settings = [[f"<code>{escape(name)}</code>", escape(value)] for name, value in _flat(report.get("config", {}))]
-    part_heads = ["Arm", "Impressions", "Click rate", "Price per click", "Spend"]
-    return f"""<h2>Placebos</h2>
-<p>What must fail: with nothing to know, knowing must not pay.</p>
-{table(["Placebo", "Measure", "Relative difference", ""], placebos, text_columns=2) if placebos else ""}
-{f"<p class=note>Not measured: {escape(', '.join(missing))}.</p>" if missing else ""}
-<h2>Where a difference in spend comes from</h2>
-<p>Logarithm of each arm's ratio to {BASELINE} at the θ of the arms table: impressions, click rate and price add up to
-spend; below it the ratio itself.</p>
-{table(part_heads, parts) if parts else NOT_MEASURED}
-<h2>How to repeat it</h2>
+    return f"""<h2>How to repeat it</h2>
 <p>Seed <b>{escape(str(report.get("seed")))}</b>, digest of <code>behaviour.toml</code>
 <code class=digest>{escape(str(report.get("behaviour_sha256")))}</code>. The same code, configuration, seed and inputs
 give this page byte for byte.</p>
 {details("Configuration", ["Setting", "Value"], settings, "config")}"""
-
-
-def _verdict(found: dict[str, Any]) -> str:
-    interval = found.get("ci95")
-    if not interval:
-        return "no interval"
-    return "covers zero, as it should" if interval[0] <= 0 <= interval[1] else "does not cover zero: look into it"
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -357,8 +359,3 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, ", ".join(str(part) for part in value)
     else:
         yield prefix, str(value)
-
-
-def _arm(arm: str) -> str:
-    bracket = " bracket" if arm in BRACKETS else ""
-    return f'<span class="arm{bracket}" style="--arm:{COLOURS.get(arm, NEUTRAL)}">{escape(arm)}</span>'

@@ -9,8 +9,8 @@ import numpy as np
 from graph.linking.attributes import job_attributes, job_in_words, seeker_in_words
 from market.taxonomy import Taxonomy
 from sim.market import Market
+from sim.page_frame import table
 from sim.page_numbers import money
-from sim.page_plots import table
 from sim.stage import Stage
 
 SMALLEST_GROUP = 30  # people; a smaller group is never shown

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sim.page_plots import MICROS
+from sim.page_frame import MICROS
 
 NONE = "–"
 
@@ -50,6 +50,14 @@ def money(micros: float, currency: str) -> str:
 def cost_per_qualified(point: dict[str, float]) -> str:
     """Cost per qualified application of a point; none where there was no such application."""
     return amount(point["cost_per_qualified_application_micros"] if point["qualified_applications"] > 0 else None)
+
+
+def count(value: float | None) -> str:
+    return f"{value:,.0f}" if _known(value) else NONE
+
+
+def factor_of(ratio: float) -> str:
+    return f"×{ratio:.2f}"
 
 
 def factor(log_ratio: float | None) -> str:

@@ -84,10 +84,12 @@ def play_market(
     auction: str,
     arm: str = "",
     theta: float = 1.0,
+    times: np.ndarray | None = None,
 ) -> Run:
     """Plan and play a market in which the pairs `eligible` bool[n] may be shown: production functions for every arm.
 
     share float64[1441]: planned cumulative share of a day's traffic; arm and theta only name the run.
+    times int64[n], where given, is filled with how often each pair was shown.
     """
     pairs, terms = market.pairs, market.terms
     campaigns = len(terms.job)
@@ -120,6 +122,7 @@ def play_market(
         kappa=KAPPA,
         pricing=PRICING[auction],
         seed=1_000_003 * (market.config.seed + 1),
+        times=times,
     )
     remaining = terms.budget - np.cumsum(outcome.by_day, axis=0) + outcome.by_day
     allowed = (np.minimum(terms.day_budget, remaining) * market.live).astype(float)  # [days, C]

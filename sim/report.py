@@ -11,19 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from market.bootstrap import Estimate, cluster_bootstrap, relative_lift
+from market.bootstrap import cluster_bootstrap, relative_lift
 from sim.bias import design_report
-from sim.columns import DRAWS, PERSON_NAMES, Columns, by_person, lift, relative, stack, wider
+from sim.columns import DRAWS, Columns, by_person, lift, relative, stack
+from sim.columns import ratio as ratio_of
 from sim.experiment import BASELINE, Results
 from sim.headline import headline, share_of_oracle
 from sim.market import Market
 from sim.organic_arms import KINDS
 from sim.placebos import match_information, placebos
 from sim.play import Run
+from sim.power import NORMAL_95, Size, campaigns_needed, standard_error
 from sim.rankers import CROSSED
+from sim.seeker_side import funnel, seeker_side
 
 SCHEMA = 1
 SUPPLY_GROUPS = 10
+ONE_POINT = 0.01
 RATIOS = {  # name: (numerator, denominator) of sums
     "budget_utilization": ("posted", "allowed"),
     "cost_per_qualified_application_micros": ("posted", "qualified"),
@@ -41,7 +45,13 @@ LIFT_NAMES = {
 
 
 def build_report(results: Results, config: dict[str, Any], seed: int, seconds: dict[str, float]) -> dict[str, Any]:
-    """The whole JSON document of CONTRACT section 5, plus what the page plots."""
+    """The whole JSON document of CONTRACT section 5, plus what the page shows:
+
+    complete (false: interrupted; seeds tells of how many), evidence, supply_groups and budget_levels by arm, funnel and
+    seeker_side by arm (`sim.seeker_side`), match_information and placebo (`sim.placebos`), two_by_two, organic, design
+    (`sim.bias`), power by arm. worst_campaigns (`sim.underdelivery`) and delivery_parity (`graph.fairness.parity`) ask
+    for more than the runs: who has a stage adds them.
+    """
     arms = results.config.arms
     rng = np.random.default_rng([seed, 59])
     report: dict[str, Any] = {
@@ -49,6 +59,7 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
         "config": config,
         "seed": seed,
         "evidence": _evidence(config),
+        "complete": results.finished == results.config.seeds,  # false where it was interrupted
         "seeds": {"finished": results.finished, "asked": results.config.seeds},
         "arms": {arm: arm_summary(results, results.select(arm), rng, sum(results.bounds)) for arm in arms},
         "lift": {},
@@ -71,6 +82,10 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
                 report["lift"][f"{arm}_vs_{BASELINE}"] = lifts(results, arm, BASELINE, rng)
                 report["headline"][arm] = headline(results, arm, rng)
         share_of_oracle(report["headline"])
+    report["power"] = {arm: found for arm, row in report["headline"].items() if (found := power(results, row))}
+    rng = np.random.default_rng([seed, 67])  # a stream of its own: what stands above does not move when this grows
+    report["funnel"] = {arm: funnel(results, arm) for arm in arms}
+    report["seeker_side"] = {arm: seeker_side(results, arm, rng) for arm in arms}
     return report
 
 
@@ -87,7 +102,7 @@ def arm_summary(results: Results, runs: Sequence[Run], rng: np.random.Generator,
     shown = sum(run.outcome.organic for run in runs)
     total = {name: data[name].sum() for name in data}
     spent_share = data["posted"] / np.maximum(1, data["budget"])
-    ratio = {name: _ratio(data, people, *pair, rng).report() for name, pair in RATIOS.items()}
+    ratio = {name: ratio_of(data, people, *pair, rng).report() for name, pair in RATIOS.items()}
     return {
         "budget_utilization": ratio["budget_utilization"],
         "utilization_unweighted": float(np.mean(data["posted"] / np.maximum(1, data["allowed"]))),
@@ -159,6 +174,18 @@ def budget_grid(results: Results, arm: str) -> list[dict[str, float | None]]:
             }
         )
     return rows
+
+
+def power(results: Results, headline_row: dict[str, Any]) -> dict[str, float]:
+    """{"half_width" of the headline's interval, "campaigns" in all markets, "campaigns_for_one_point" of half-width};
+    {} without an interval."""
+    interval = headline_row["utilization_at_equal_cost"]["difference_ci95"]
+    if interval is None:
+        return {}
+    campaigns = sum(len(market.terms.budget) for market in results.markets)
+    error = standard_error(interval)
+    needed = campaigns_needed(Size(campaigns, results.config.market.days, error), ONE_POINT)
+    return {"half_width": NORMAL_95 * error, "campaigns": campaigns, "campaigns_for_one_point": needed}
 
 
 def supply_groups(results: Results, arm: str) -> list[float]:
@@ -248,11 +275,3 @@ def _cost(data: Columns) -> float | None:
     """Spend per qualified application in micros; None when there was none."""
     qualified = data["qualified"].sum()
     return float(data["posted"].sum() / qualified) if qualified > 0 else None
-
-
-def _ratio(data: Columns, people: Columns, top: str, bottom: str, rng: np.random.Generator) -> Estimate:
-    found = cluster_bootstrap(data["cluster"], data[top], data[bottom], rng=rng, draws=DRAWS)
-    if {top, bottom} <= PERSON_NAMES:
-        by = cluster_bootstrap(people["cluster"], people[top], people[bottom], rng=rng, draws=DRAWS)
-        found = wider(found, by)
-    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from sim.page_plots import FONT, details, document, plot, table
+from sim.page_frame import FONT, details, document, plot, table
 
 COLOURS = {"ratio": "#d55e00", "lean ratio": "#b08d00", "L1 logistic": "#2f86d0", "L1 cover": "#009e73"}
 METHOD_WORDS = {

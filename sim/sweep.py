@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from typing import Any
 
 from market.artefacts import digest_of
 from market.errors import ConfigError, DataError
+from market.whole_file import write_whole
 from sim.behaviour import Behaviour
 from sim.experiment import BASELINE, ExperimentConfig, describe, run_experiment
 from sim.report import build_report
@@ -230,10 +230,7 @@ def _read_cell(path: Path, key: str) -> dict[str, Any] | None:
 
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(document, indent=1, default=float) + "\n")
-    scratch.replace(path)
+    write_whole(path, json.dumps(document, indent=1, default=float) + "\n")
 
 
 def varied(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:

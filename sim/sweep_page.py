@@ -9,8 +9,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from market.whole_file import write_whole
+from sim.page_frame import document, plot, table
 from sim.page_numbers import points, with_interval
-from sim.page_plots import document, plot, table
 from sim.sweep import along, varied
 
 
@@ -27,9 +28,7 @@ def write_sweep_page(path: Path, sweep: Mapping[str, Any]) -> None:
         body.append(f"<h2>{html.escape(axis)}</h2>{found}")
     heads, rows = sweep_rows(sweep)
     body.append("<h2>All cells</h2>" + table(heads, rows))
-    scratch = path.with_name(f".{path.name}.writing")
-    scratch.write_text(document("\n".join(body)))
-    scratch.replace(path)
+    write_whole(path, document("\n".join(body)))
 
 
 def sweep_rows(sweep: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -1,7 +1,8 @@
 """The audit: who is hired, reached and predicted well, by sex, race or ethnicity, and both.
 
-This is the only module that reads protected attributes. They are joined to finished predictions, person by person, and
-only groups leave it: every table goes through the privacy floor. What it writes is data for an audit, not an audit.
+This is the only module that reads protected attributes from a file. They are joined to finished predictions, person by
+person, and only groups leave it: every table goes through the privacy floor. What it writes is data for an audit, not
+an audit.
 
     report.json        see `audit`
     segments.parquet   one row per attribute, measure, segment and group, for whoever plans a fair delivery:
@@ -104,13 +105,21 @@ class AuditReport:
             pq.write_table(self.segments, scratch / "segments.parquet")
 
 
+def is_audited(folder: Path) -> bool:
+    """Whether a careers directory has the attributes beside its careers."""
+    return any(path.is_file() for path in _paths(folder))
+
+
+def _paths(folder: Path) -> tuple[Path, ...]:
+    return tuple(Path(folder) / f"{AUDIT_FILE}{end}" for end in (".csv.gz", ".csv"))
+
+
 def read_audit_attributes(folder: Path, careers: Careers) -> AuditAttributes:
     """The attributes of the persons of a careers directory; a person without a row, or with an empty value, is unknown.
 
     DataError if the file is missing, damaged, lacks a column, or has a person twice or a code it should not.
     """
-    paths = (Path(folder) / f"{AUDIT_FILE}{end}" for end in (".csv.gz", ".csv"))
-    path = next((path for path in paths if path.is_file()), None)
+    path = next((path for path in _paths(folder) if path.is_file()), None)
     if path is None:
         raise DataError(AUDIT_FILE, f"{Path(folder) / AUDIT_FILE}.csv.gz (or .csv) not found", "an audit needs it")
     try:

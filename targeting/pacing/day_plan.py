@@ -54,6 +54,33 @@ def plan_budgets(
     very narrow audiences come out low, and the descent corrects them while the day runs.
     """
     campaigns = len(budget_micros)
+    problem = plan_problem(
+        seeker_segment, supply, start, campaign, eligible, p_click, value_per_click, max_bid_micros, budget_micros
+    )
+    plan = solve(problem, time_limit_seconds)
+    planned = np.bincount(problem.campaign, plan.impressions * problem.cost, minlength=campaigns)
+    refused = refusal(plan)
+    price = plan.budget_price
+    if refused is not None:
+        cold = cold_prices(campaign[eligible], value_per_click[eligible], max_bid_micros)
+        price = np.full(campaigns, cold) if last_good is None else last_good
+    return PacingPlan(price, planned, plan, problem.segment, problem.campaign, refused)
+
+
+def plan_problem(
+    seeker_segment: np.ndarray,
+    supply: np.ndarray,
+    start: np.ndarray,
+    campaign: np.ndarray,
+    eligible: np.ndarray,
+    p_click: np.ndarray,
+    value_per_click: np.ndarray,
+    max_bid_micros: np.ndarray,
+    budget_micros: np.ndarray,
+) -> PlanProblem:
+    """What `plan_budgets` solves: a pair of the plan is a segment and a campaign that some of its seekers may be
+    shown, with the mean chance and value of these."""
+    campaigns = len(budget_micros)
     seeker = np.repeat(np.arange(len(start) - 1), np.diff(start))[eligible]
     key = seeker_segment[seeker].astype(np.int64) * campaigns + campaign[eligible]
     unique, place = np.unique(key, return_inverse=True)
@@ -62,17 +89,7 @@ def plan_budgets(
     value = np.bincount(place, (p_click * value_per_click)[eligible]) / count
     segment, of_campaign = unique // campaigns, unique % campaigns
     cost = chance * EXPECTED_PRICE_SHARE * max_bid_micros[of_campaign]
-    plan = solve(
-        PlanProblem(budget_micros.astype(np.float64), supply.astype(np.float64), of_campaign, segment, value, cost),
-        time_limit_seconds,
-    )
-    planned = np.bincount(of_campaign, plan.impressions * cost, minlength=campaigns)
-    refused = refusal(plan)
-    price = plan.budget_price
-    if refused is not None:
-        cold = cold_prices(campaign[eligible], value_per_click[eligible], max_bid_micros)
-        price = np.full(campaigns, cold) if last_good is None else last_good
-    return PacingPlan(price, planned, plan, segment, of_campaign, refused)
+    return PlanProblem(budget_micros.astype(np.float64), supply.astype(np.float64), of_campaign, segment, value, cost)
 
 
 def cold_prices(campaign: np.ndarray, value_per_click: np.ndarray, max_bid_micros: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from market.clock import format_rfc3339
 from targeting.pacing.market_plan import UNIT, Entry, MarketPlan
 from targeting.pacing.prices import Unit, unit_of
 from targeting.pacing.problem import PlanProblem
-from targeting.pacing.reasons import MORE, THERE, Openings, Reason, delivery_reasons
+from targeting.pacing.reasons import MORE, THERE, Openings, Reason, delivery_reasons, what_budgets_bring
 from targeting.plan import Plan
 
 WHY = {
@@ -45,7 +45,7 @@ def said(
     campaigns = len(problem.budget)
     hires = np.bincount(problem.campaign, problem.value * plan.impressions, minlength=campaigns)
     spent = np.bincount(problem.campaign, problem.cost * plan.impressions, minlength=campaigns)
-    wanted = _wanted(market, hires, spent)
+    wanted = what_budgets_bring(problem, plan.impressions, market.openings)
     hours = np.array([max(entry.hours, 0.25) for entry in entries])
     missing = np.where(hires < wanted * THERE, problem.budget - spent, 0.0) * hours
     worst = np.argsort(-missing, kind="stable")[:explained]
@@ -69,17 +69,6 @@ def said(
         if c in reasons:
             told[name] |= _reason(reasons[c], market, scale, unit)
     return prices, told
-
-
-def _wanted(market: MarketPlan, hires: np.ndarray, spent: np.ndarray) -> np.ndarray:
-    """float64[C]: what the whole budget would bring as well spent as the plan spends; a campaign that the plan leaves
-    out, as well spent as in its best segment."""
-    problem, openings, best = market.problem, market.openings, np.zeros(len(hires))
-    for found in (problem, openings):
-        ratio = np.divide(found.value, found.cost, out=np.zeros(len(found.cost)), where=found.cost > 0)
-        np.maximum.at(best, found.campaign, ratio)
-    planned = np.divide(hires, spent, out=best.copy(), where=spent > 0)
-    return problem.budget * np.where(planned > 0, planned, 1.0)
 
 
 def _reasons(market: MarketPlan, plan: Plan, wanted: np.ndarray, of: np.ndarray) -> Iterator[tuple[int, Reason]]:

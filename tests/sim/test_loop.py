@@ -516,6 +516,10 @@ def test_the_loop_bills_what_its_slow_twin_bills(small: Small) -> None:
     assert fast.hires.tolist() == slow.hires
     assert fast.organic[:3].tolist() == slow.organic
     assert fast.final_price.tolist() == slow.price
+    often = [len(moments) for moments in slow.shown.values()]
+    assert fast.exposures[1:].tolist() == np.bincount(often, minlength=len(fast.exposures))[1:].tolist()
+    by_seeker = [sum(who == seeker for who, _ in slow.shown) for seeker in range(len(fast.seeker_shown))]
+    assert fast.seeker_campaigns.tolist() == by_seeker
     assert fast.posted.tolist() == [sum(charge for _, _, charge in book) for book in slow.book]
     for day in range(small.days):
         assert fast.by_day[day].tolist() == [sum(x for d, _, x in book if d == day) for book in slow.book]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,18 @@ from sim.logs import LoggingConfig, write_logs
 from sim.market import MarketConfig
 from sim.page import headline_sentence, leaves_zero, write_page
 from sim.page_audiences import SMALLEST_GROUP, example_campaigns, occupation_groups
-from sim.page_plots import spend_by_hour, supply_per_budget, utilization_by_supply
+from sim.page_plots import frontier_figure, spend_by_hour, supply_per_budget, utilization_by_supply
 from sim.report import build_report
+from sim.second_look import second_look
 from sim.stage import Stage, build_stage
+from sim.underdelivery import worst_delivering
 from sim.world import WorldConfig, build_world
 from targeting.learned import LearnedConfig, fit_learned
 
 CONFIG = ExperimentConfig(seeds=1, thetas=(0.08, 0.3), budget_levels=(2.0,), market=MarketConfig(campaigns=40, days=2))
+
+
+NEW_SECTIONS = ("funnel", "seeker_side", "worst_campaigns", "two_by_two", "design", "power", "match_information")
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,22 @@ def played() -> Played:
     stage = build_stage(world, learned, None)
     results = run_experiment(stage, CONFIG)
     config = {"world": asdict(shape), "experiment": describe(CONFIG)}
-    return Played(stage, results, build_report(results, config, 0, {}))
+    report = build_report(results, config, 0, {})
+    report["worst_campaigns"] = worst_delivering(stage, second_look(stage, results, "graph"))
+    return Played(stage, results, report)
+
+
+def parity_of(name: str) -> dict[str, Any]:
+    """Delivery parity of a shown and a withheld group, both called `name`, in a section of that name."""
+    shares = {"eligible_share": 0.5, "shown_share": 0.4}
+    group = {"category": name, "people": 1_234, **shares, "ratio": 0.8, "ci95": [0.75, 0.85]}
+    section = {"section": name, "group": name, **shares, "ratio": 0.77}
+    return {
+        "groups": [group, {"category": name, "withheld": True}],
+        "sections": [section],
+        "below_four_fifths": {name: 3},
+        "withheld_sections": 1,
+    }
 
 
 def play_again(played: Played, **changes: Any) -> tuple[dict[str, Any], Results]:
@@ -133,9 +154,10 @@ def test_same_inputs_give_the_same_bytes(played: Played, tmp_path: Path) -> None
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
 
 
-def test_all_six_plots_are_drawn(played: Played, tmp_path: Path) -> None:
+def test_all_seven_plots_are_drawn(played: Played, tmp_path: Path) -> None:
     page = played.page(tmp_path)
     assert re.findall(r'draw\("plot-([a-z-]+)"', page) == [
+        "exposures",
         "frontier",
         "spend",
         "supply",
@@ -156,7 +178,9 @@ def test_page_of_few_arms_can_be_written(played: Played, tmp_path: Path, arms: t
 
 def test_page_of_a_budget_split_says_so(played: Played, tmp_path: Path) -> None:
     report, results = play_again(played, arms=("attribute", "graph"), design="budget-split")
-    assert "Design budget-split" in played.page(tmp_path, report, results)
+    page = played.page(tmp_path, report, results)
+    assert "Design budget-split" in page
+    assert "Full markets say" in page
 
 
 def test_page_of_a_report_with_holes_can_be_written(played: Played, tmp_path: Path) -> None:
@@ -171,6 +195,78 @@ def test_page_of_a_report_with_holes_can_be_written(played: Played, tmp_path: Pa
     assert "no cost to compare at" in page
     assert "Not measured: permuted hires, flat clicks." in page
     assert page.count("Not measured in this run.") == 3  # frontier, budget levels, decomposition
+    for section in NEW_SECTIONS:  # with nothing to show
+        report.pop(section)
+    page = played.page(tmp_path, report)
+    for head in ("From visits to hires", "The seekers' side", "leave most money", "which part does it", "Tests on one"):
+        assert head not in page
+
+
+def test_the_headline_table_has_both_terms_and_no_share_of_a_headroom_that_may_be_none(
+    played: Played, tmp_path: Path
+) -> None:
+    report = copy.deepcopy(played.report)
+    oracle = report["headline"]["oracle"]["utilization_at_equal_cost"]
+    report["headline"]["graph"]["share_of_oracle_headroom"] = 4.32
+    report["headline"]["links"]["utilization_at_equal_cost_and_ad_load"].update(difference=0.123, difference_ci95=None)
+    oracle["difference_ci95"] = [0.01, 0.02]
+    page = played.page(tmp_path, report)
+    assert "At equal cost and ad load, points" in page
+    assert ">+12.3<" in page
+    assert ">432 %<" in page
+    oracle["difference_ci95"] = [-0.01, 0.02]
+    assert ">432 %<" not in played.page(tmp_path, report)
+
+
+def test_the_worst_campaigns_and_the_seekers_side_are_the_reports(played: Played, tmp_path: Path) -> None:
+    page = played.page(tmp_path)
+    assert played.report["worst_campaigns"]
+    for row in played.report["worst_campaigns"]:
+        assert escape(row["title"]) in page
+        assert escape(row["why"]) in page
+    for arm, side in played.report["seeker_side"].items():
+        assert f">{100 * side['seekers_shown_again']:.1f} %<" in page
+        assert f">{played.report['funnel'][arm]['visits']:,.0f}<" in page
+
+
+def test_delivery_by_group_is_shown_where_it_was_measured_and_else_said_not_to_be(
+    played: Played, tmp_path: Path
+) -> None:
+    assert "Not measured: the people of this world carry no audited attributes" in played.page(tmp_path)
+    report = played.report | {
+        "delivery_parity": {"minimum_people": 20, "arms": {"graph": {"sex": parity_of("Female")}}}
+    }
+    page = played.page(tmp_path, report)
+    assert ">×0.80<small>×0.75 to ×0.85<" in page
+    assert ">withheld<" in page
+    assert ">×0.77<" in page
+
+
+def test_an_interrupted_run_says_how_much_of_it_is_there(played: Played, tmp_path: Path) -> None:
+    partly = replace(played.results, config=replace(played.results.config, seeds=3))
+    report = build_report(partly, {}, 0, {})
+    assert report["complete"] is False
+    assert "Interrupted: 1 of 3 seeds are finished" in played.page(tmp_path, report, partly)
+    assert played.report["complete"] is True
+    assert "Interrupted" not in played.page(tmp_path)
+
+
+def test_labels_of_the_frontier_keep_apart(played: Played) -> None:
+    points = [("attribute", 1e6, 0.30), ("links", 1.001e6, 0.301), ("graph", 3e6, 0.6)]
+    frontier = {
+        arm: [
+            {
+                "theta": 0.2,
+                "cost_per_qualified_application_micros": cost,
+                "budget_utilization": used,
+                "qualified_applications": 1,
+            }
+        ]
+        for arm, cost, used in points
+    }
+    figure = frontier_figure({"frontier": frontier}, 0.2, "USD")
+    assert figure is not None
+    assert [trace.text for trace in figure.data] == [("0.2",), ("",), ("0.2",)]
 
 
 def test_hostile_text_is_escaped(played: Played, tmp_path: Path) -> None:
@@ -192,6 +288,8 @@ def test_hostile_text_is_escaped(played: Played, tmp_path: Path) -> None:
     report["config"] = {hostile: hostile}
     report["behaviour_sha256"] = hostile
     report["placebo"]["flat_clicks"]["metric"] = hostile
+    report["worst_campaigns"][0].update(title=hostile, place=hostile, cause=hostile, why=hostile)
+    report["delivery_parity"] = {"minimum_people": 20, "arms": {hostile: {hostile: parity_of(hostile)}}}
     write_page(tmp_path / "report.html", report, replace(played.stage, world=world), played.results)
     page = without_library((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "alert(1)&lt;/script&gt;" in page

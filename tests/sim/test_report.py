@@ -33,6 +33,7 @@ ARM_KEYS = {
 }  # fmt: skip
 KEYS = {
     "schema", "config", "seed", "arms", "lift", "frontier", "headline", "placebo", "behaviour_sha256", "seconds",
+    "complete", "seeds", "funnel", "seeker_side", "power",
 }  # fmt: skip
 FRONTIER_KEYS = {
     "theta", "budget_utilization", "qualified_applications", "cost_per_qualified_application_micros",
@@ -153,6 +154,7 @@ class TwoPeople:
 
     person: np.ndarray = field(default_factory=lambda: np.arange(2))
     config: MarketConfig = field(default_factory=MarketConfig)
+    traffic: Any = field(default_factory=lambda: SimpleNamespace(seeker=np.zeros(300, int)))
     pairs: Pairs = field(default_factory=lambda: Pairs(np.array([0, 1, 2]), np.arange(2), *[np.ones(2)] * 5))
     terms: Any = field(default_factory=lambda: SimpleNamespace(budget=np.full(2, 100)))
 
@@ -171,7 +173,8 @@ def run_of(
         by_hour=paid, seeker_posted=paid, seeker_qualified=np.array(qualified), seeker_shown=np.full(n, 100),
         organic=np.array([500.0, 5.0, 3.0, 1.0]), final_price=zeros.astype(float), looks=np.full(n, 50.0),
         seeker_looks=np.full(n, 50.0), first_looks=np.full(n, 20.0), first_clicks=clicked,
-        seeker_organic=np.zeros((n, 2)),
+        seeker_organic=np.zeros((n, 2)), reach=np.full(n, 60), seeker_campaigns=np.full(n, 40),
+        exposures=np.array([20, 70, 40, 10, 5]),
     )  # fmt: skip
     budget = np.full(n, 100)
     return Run(arm, 0, theta, 1.0, False, outcome, budget.astype(float), budget, zeros.astype(float), 0.0, 5.0)
@@ -194,6 +197,16 @@ def test_the_headline_reads_the_frontier_at_the_baselines_cost() -> None:
     assert found["difference"] == pytest.approx(0.1)
     assert found["relative"] == pytest.approx(0.25)
     assert found["ci95"] == pytest.approx([0.25, 0.25])  # both campaigns are alike
+
+
+def test_power_scales_the_headlines_interval_to_one_point(report: dict[str, Any], experiment: Results) -> None:
+    """Half a width of h points with n campaigns takes n h^2 campaigns for one point."""
+    campaigns = sum(len(market.terms.budget) for market in experiment.markets)
+    for arm, found in report["power"].items():
+        low, high = report["headline"][arm]["utilization_at_equal_cost"]["difference_ci95"]
+        assert found["half_width"] == pytest.approx((high - low) / 2)
+        assert found["campaigns"] == campaigns
+        assert found["campaigns_for_one_point"] == np.ceil(campaigns * (100 * found["half_width"]) ** 2 - 1e-9)
 
 
 def test_there_is_no_headline_for_an_arm_that_never_comes_down_to_the_baselines_cost() -> None:
