@@ -284,51 +284,6 @@ def play_market(
     return outcome
 
 
-def run_market(
-    pairs: Pairs,
-    eligible: np.ndarray,
-    organic: OrganicLists,
-    traffic: Traffic,
-    terms: Terms,
-    *,
-    days: int,
-    share: np.ndarray,
-    start_price: np.ndarray,
-    price_floor: float,
-    eta: float,
-    promoted_positions: np.ndarray,
-    page: int,
-    exam: np.ndarray,
-    frequency_cap: int,
-    repeat_effect: float,
-    hire_given_qualified: float,
-    click_delay_seconds: float,
-    kappa: float,
-    pricing: int,
-    seed: int,
-    serving: ServingConfig = ServingConfig(),
-    times: np.ndarray | None = None,
-) -> Outcome:
-    """`play_market` from loose numbers; pricing: a value of `targeting.auction.PRICING`."""
-    rules = Rules(
-        days,
-        tuple(int(place) for place in promoted_positions),
-        page,
-        exam,
-        next(name for name, number in PRICING.items() if number == pricing),
-        serving,
-        frequency_cap,
-        repeat_effect,
-        hire_given_qualified,
-        click_delay_seconds,
-        kappa,
-        seed=seed,
-    )
-    return play_market(
-        pairs, eligible, organic, traffic, terms, rules, Pacing(start_price, eta, price_floor, share), times
-    )
-
-
 def _candidates(pairs: Pairs, eligible: np.ndarray, terms: Terms, depth: int) -> tuple[Candidates, np.ndarray]:
     """Copies of the eligible pairs alone, the highest possible score of each seeker first; and which pairs they are."""
     kept = np.flatnonzero(eligible)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sim import loop
 from sim.behaviour import Behaviour, examination
-from sim.loop import Outcome, run_market
+from sim.loop import Outcome, Pacing, Rules
 from sim.market import Market
-from targeting.auction import PRICING
 from targeting.audience import Liquidity, campaign_thresholds, eligible_by_rank, seeker_ranks
 from targeting.ledger import KAPPA
 from targeting.pacing.day_plan import cold_prices, plan_budgets
@@ -101,29 +101,21 @@ def play_market(
     cold = cold_prices(pairs.campaign, pairs.value_per_click, terms.max_bid)
     price = {"plan+descent": plan.price, "descent": np.full(campaigns, cold), "greedy": np.zeros(campaigns)}
     eta = {"plan+descent": control.eta, "descent": control.eta_cold, "greedy": 0.0}
-    outcome = run_market(
-        pairs,
-        eligible,
-        market.organic,
-        market.traffic,
-        terms,
+    rules = Rules(
         days=market.config.days,
-        share=share,
-        start_price=price[control.policy],
-        price_floor=control.floor_share * cold,
-        eta=eta[control.policy],
-        promoted_positions=np.array(market.config.promoted_positions),
+        promoted_positions=tuple(market.config.promoted_positions),
         page=market.config.page,
         exam=examination(behaviour, market.config.page),
+        auction=auction,
         frequency_cap=market.config.frequency_cap,
         repeat_effect=behaviour["click"]["repeat"],
         hire_given_qualified=behaviour["hire"]["given_qualified"],
         click_delay_seconds=behaviour["traffic"]["click_delay_minutes"] * 60.0,
         kappa=KAPPA,
-        pricing=PRICING[auction],
         seed=1_000_003 * (market.config.seed + 1),
-        times=times,
     )
+    pace = Pacing(price[control.policy], eta[control.policy], control.floor_share * cold, share)
+    outcome = loop.play_market(pairs, eligible, market.organic, market.traffic, terms, rules, pace, times)
     remaining = terms.budget - np.cumsum(outcome.by_day, axis=0) + outcome.by_day
     allowed = (np.minimum(terms.day_budget, remaining) * market.live).astype(float)  # [days, C]
     return Run(
