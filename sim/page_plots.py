@@ -23,7 +23,7 @@ from targeting.learned import Learned
 
 HEIGHT, FRONTIER_HEIGHT, EXPOSURE_HEIGHT = 420, 540, 320
 LABEL_SIDES = ("bottom right", "top left", "bottom center", "top center", "top right")
-LABEL_ROOM = (0.05, 0.035)  # of the width and the height of the plotted points
+LABEL_ROOM = (0.08, 0.045)  # of the width and the height of the plotted points
 SUPPLY_GROUPS = 10
 BINS = 10
 DRAWS = 200
@@ -46,6 +46,7 @@ def frontier_figure(report: dict[str, Any], theta: float, currency: str) -> go.F
         )
         line.update(
             mode="lines+markers+text",
+            cliponaxis=False,
             text=[f"{point['theta']:g}" if (arm, point["theta"]) in labelled else "" for point in known],
             customdata=[f"{point['theta']:g}" for point in known],
             textposition=LABEL_SIDES[number % len(LABEL_SIDES)],
@@ -128,7 +129,7 @@ def spend_by_hour(runs: Sequence[Run]) -> np.ndarray | None:
 
 def supply_figure(results: Results) -> go.Figure | None:
     """Utilisation of ten equal groups of campaigns, from the scarcest supply per budget to the most plentiful."""
-    figure = _figure("Tenth of the campaigns by supply per budget (1: scarcest)", "Budget used")
+    figure = _figure("Tenth by supply (1: scarcest)", "Budget used")
     for arm in results.config.arms:
         used = utilization_by_supply(results, arm)
         if used is not None:
@@ -175,7 +176,7 @@ def exposure_figure(report: dict[str, Any]) -> go.Figure | None:
 
 def budget_figure(report: dict[str, Any]) -> go.Figure | None:
     """Utilisation over the grid of budget levels; None where fewer than two levels were played."""
-    figure = _figure("Budget level (1: vacancies × clicks per opening × market price)", "Budget used")
+    figure = _figure("Budget level (1: as planned)", "Budget used")
     levels = report.get("budget_levels", {})
     for arm, rows in levels.items():
         if rows:

@@ -20,8 +20,9 @@ from sim.behaviour import read_behaviour
 from sim.experiment import ExperimentConfig, Results, describe, run_experiment
 from sim.logs import LoggingConfig, write_logs
 from sim.market import MarketConfig
-from sim.page import headline_sentence, leaves_zero, write_page
+from sim.page import write_page
 from sim.page_audiences import SMALLEST_GROUP, example_campaigns, occupation_groups
+from sim.page_headline import headline_sentence, leaves_zero
 from sim.page_plots import frontier_figure, spend_by_hour, supply_per_budget, utilization_by_supply
 from sim.report import build_report
 from sim.second_look import second_look
