@@ -1,4 +1,4 @@
-"""`report.html`: one file that needs no network. Every number is the report's, or computed from the same runs.
+"""`report.html`: one file that needs no network. Its numbers are the report's, but for the three audiences in words.
 
 Sections, top to bottom: the headline and what it rests on, the arms, the funnel and the seekers' side, spending, the
 campaigns that leave most money, three audiences in words, delivery by audited group, predicted against recorded hires,
@@ -13,11 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from market.whole_file import write_whole
 from sim.experiment import BASELINE, Results
-from sim.market import Market
 from sim.page_audiences import audiences
 from sim.page_campaigns import worst_section
 from sim.page_checks import (
@@ -39,9 +36,7 @@ from sim.page_numbers import (
 from sim.page_people import funnel_section, parity_section, seeker_section
 from sim.page_plots import (
     budget_figure,
-    click_rates,
     frontier_figure,
-    hire_rates,
     reliability_figure,
     spend_figure,
     supply_figure,
@@ -79,7 +74,7 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
             worst_section(report, currency),
             audiences(stage, results.markets[0], currency),
             parity_section(report),
-            _reliability(report, stage, results.markets[0]),
+            _reliability(report, stage),
             placebo_section(report),
             two_by_two_section(report, currency),
             design_section(report),
@@ -178,12 +173,12 @@ def _spending(report: dict[str, Any], results: Results, currency: str) -> str:
     return f"""<h2>Spend over the day</h2>
 <p>Share of a day's spend posted by each hour, mean over days, against the planned share (wide grey line). A line above
 the plan spends early and may miss the evening's seekers; it is of what was spent, so all end at 100 %.</p>
-{plot("spend", spend_figure(results))}
+{plot("spend", spend_figure(report))}
 <h2>Which campaigns find no takers</h2>
 <p>Campaigns in ten equal groups by supply per budget: the expected value of the people in reach (click rate × value of
 a click, summed) over the budget. The groups are the same for every arm. Campaigns on the left have too few fitting
 people for their money: a lower budget or a wider area helps them more than any targeting.</p>
-{plot("supply", supply_figure(results))}
+{plot("supply", supply_figure(report))}
 <h2>Tighter and looser budgets</h2>
 <p>The same markets with every budget multiplied, at the θ of the arms table; level 1 is vacancies × clicks an employer
 plans for an opening × market price. Where a line falls, money is not what is
@@ -192,17 +187,19 @@ short: more budget would lie idle.</p>
 {details("Numbers of the plot", heads, rows)}"""
 
 
-def _reliability(report: dict[str, Any], stage: Stage, market: Market) -> str:
-    rates = hire_rates(stage.learned, market, np.random.default_rng([report["seed"], 61]))
+def _reliability(report: dict[str, Any], stage: Stage) -> str:
+    found = report.get("predicted_rates")
+    if not found:
+        return ""
+    rates = found["hires"]
     hires = reliability_figure(rates["bins"], COLOURS["graph"], "Predicted share who move there next", "Observed share")
-    clicks = reliability_figure(click_rates(market), NEUTRAL, "Estimated click rate, once seen", "Rate of the model")
-    people = len(np.unique(market.person))
+    clicks = reliability_figure(found["clicks"], NEUTRAL, "Estimated click rate, once seen", "Rate of the model")
     recorded = "recorded" if stage.world.config.kind == "careers" else "generated"
     return f"""<h2>Are predicted hire rates right?</h2>
 <p>Predicted probability that a served seeker's next occupation is a given one, against how often it was ({recorded}
-moves of {people:,} people nothing was learned from): {rates["n"]:,} pairs predicted at 1 % or more, in ten equal
-groups, with 95 % intervals by person. Mean gap (ECE) {rates["ece"]:.3f}; calibration slope {rates["slope"]:.2f}, where
-1 is right and less is overconfident.</p>
+moves of {found["people"]:,} people nothing was learned from): {rates["n"]:,} pairs predicted at 1 % or more, in ten
+equal groups, with 95 % intervals by person. Mean gap (ECE) {rates["ece"]:.3f}; calibration slope
+{rates["slope"]:.2f}, where 1 is right and less is overconfident.</p>
 {plot("hire-rates", hires)}
 <h3>Estimated click rates <span class=tag>mechanics</span></h3>
 <p>The product's estimate against the click model's own rate, all pairs in reach in ten equal groups. The estimate was
