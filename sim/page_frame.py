@@ -138,6 +138,7 @@ summary { cursor:pointer; color:var(--accent); font-size:.9rem }
 .plot { width:100%; margin:.4rem 0 }
 @media (max-width: 40rem) {
   table.wide:not(.reasons) :is(td,th):first-child { position:sticky; left:0; background:var(--paper) }
+  table.reasons td:nth-child(2) { min-width:12rem }
 }
 @media print {
   :root { --paper:#fff; --ink:#000; --soft:#444; --rule:#ccc; --card:#fff; --warn:#5a3a00; --accent:#000;
