@@ -18,6 +18,7 @@ from hiregraph.pipeline import Prepared, StageTimes, fit_request_student, input_
 from market.whole_file import write_whole
 from sim.experiment import ExperimentConfig, Results, describe, run_experiment
 from sim.page import write_page
+from sim.predicted_rates import predicted_rates
 from sim.report import build_report
 from sim.second_look import second_look
 from sim.stage import Stage, inventory_jobs
@@ -99,10 +100,11 @@ def run_demo(
 
 
 def _second_looks(stage: Stage, results: Results, careers: Path | None, seed: int) -> dict[str, Any]:
-    """What the report says of the first market pair by pair: its worst campaigns, and whom the audit's groups were."""
+    """What the report says of the first market alone: worst campaigns, predicted rates, delivery by audited group."""
     looks = {arm: second_look(stage, results, arm) for arm in LOOKED_AT if arm in results.config.arms}
     return {
         "worst_campaigns": worst_delivering(stage, looks["graph"]) if "graph" in looks else [],
+        "predicted_rates": predicted_rates(stage.learned, results.markets[0], np.random.default_rng([seed, 61])),
         "delivery_parity": parity_of_report(careers, stage, looks, np.random.default_rng([seed, 71])),
     }
 

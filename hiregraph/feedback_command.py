@@ -73,7 +73,11 @@ def feedback(
     )
     notes.print("  scoring the neutral logs", highlight=False)
     neutral = neutral_sessions(read_tables(prepared.logs), prepared.stage.learned, learn)
-    report = play(partial(run_feedback, prepared.stage, neutral, config), config, out, notes)
+    try:
+        report = play(partial(run_feedback, prepared.stage, neutral, config), config, out, notes)
+    except KeyboardInterrupt:
+        typer.echo(f"hiregraph: stopped; the rounds that are finished are in {out / REPORT}", err=True)
+        raise
     if as_json:
         typer.echo(json.dumps(report))
     else:

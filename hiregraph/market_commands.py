@@ -159,12 +159,15 @@ def _run(config: DemoConfig, data: Path | None, out: Path, cache: Path, as_json:
     try:
         report, times = run_demo(config, data, out, cache, notes)
     except KeyboardInterrupt:
-        typer.echo(f"hiregraph: stopped before a seed was finished; nothing was written to {out}", err=True)
+        said = (
+            f"nothing was written to {out}; what is finished is kept in {cache}, and the same command goes on from it"
+        )
+        typer.echo(f"hiregraph: stopped before there was a report; {said}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps(report, default=float))
     else:
-        Console(width=160).print(arms_table(report))
+        Console(width=180).print(arms_table(report))
         notes.print(times_table(times))
     if not report["complete"]:
         seeds = report["seeds"]

@@ -89,6 +89,7 @@ def sweep(
     columns = (TextColumn("{task.description:<60}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=notes, disable=not notes.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
+        done = 0
 
         def stage_of(shape: WorldConfig, behaviour: Behaviour) -> Stage:
             return prepare(shape, learn, folder, cache, StageTimes(), behaviour=behaviour).stage
@@ -99,6 +100,8 @@ def sweep(
                 notes.print(f"  cell {done}/{total}: {what}", highlight=False)
 
         def finished(document: dict[str, Any]) -> None:
+            nonlocal done
+            done = len(document["cells"])
             write_sweep_page(out / "sweep.html", document)
 
         try:
@@ -106,7 +109,8 @@ def sweep(
                 chosen, read_behaviour(), stage_of, out, identity, force=force, progress=played, finished=finished
             )
         except KeyboardInterrupt:
-            notes.print(f"stopped; what is finished stands in {out}, the same command goes on", highlight=False)
+            cells = f"{done} of {len(chosen.cells())} cells are finished and in {out}"
+            typer.echo(f"hiregraph: stopped; {cells}; the same command goes on from there", err=True)
             raise
     if as_json:
         typer.echo(json.dumps(document))

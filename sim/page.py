@@ -1,4 +1,4 @@
-"""`report.html`: one file that needs no network. Every number is the report's, or computed from the same runs.
+"""`report.html`: one file that needs no network. Its numbers are the report's, but for the three audiences in words.
 
 Sections, top to bottom: the headline and what it rests on, the arms, the funnel and the seekers' side, spending, the
 campaigns that leave most money, three audiences in words, delivery by audited group, predicted against recorded hires,
@@ -13,11 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from market.whole_file import write_whole
 from sim.experiment import BASELINE, Results
-from sim.market import Market
 from sim.page_audiences import audiences
 from sim.page_campaigns import worst_section
 from sim.page_checks import (
@@ -28,30 +25,24 @@ from sim.page_checks import (
     two_by_two_section,
 )
 from sim.page_frame import COLOURS, NEUTRAL, arm_name, details, document, plot, table
+from sim.page_headline import headline_section
 from sim.page_numbers import (
-    NONE,
     amount,
     cost_per_qualified,
-    money,
     percent,
-    points,
     signed_percent,
     with_interval,
 )
 from sim.page_people import funnel_section, parity_section, seeker_section
 from sim.page_plots import (
     budget_figure,
-    click_rates,
     frontier_figure,
-    hire_rates,
     reliability_figure,
     spend_figure,
     supply_figure,
 )
 from sim.stage import Stage
 
-FIRM_CAMPAIGNS, FIRM_SEEDS = 1_000, 20  # below either, a run is a demonstration
-COMPARED = {"graph": "the hire graph", "links": "learned links"}
 ARM_WORDS = {
     "attribute": "the seeker's own attributes, best first (Xue 2020); tuned on people nobody is judged on",
     "keyword": "words of the seeker's titles in the job's text",
@@ -74,7 +65,7 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
     currency = results.config.market.currency
     body = "\n".join(
         [
-            _headline(report, stage, results, currency),
+            headline_section(report, stage, results, currency),
             _arms(report, results, currency),
             funnel_section(report),
             seeker_section(report),
@@ -83,7 +74,7 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
             worst_section(report, currency),
             audiences(stage, results.markets[0], currency),
             parity_section(report),
-            _reliability(report, stage, results.markets[0]),
+            _reliability(report, stage),
             placebo_section(report),
             two_by_two_section(report, currency),
             design_section(report),
@@ -93,134 +84,6 @@ def write_page(path: Path, report: dict[str, Any], stage: Stage, results: Result
         ]
     )
     write_whole(Path(path), document(body))
-
-
-def headline_sentence(report: dict[str, Any], currency: str) -> str:
-    """The result in one sentence of plain text; an interval that covers zero is said to show nothing."""
-    arms = report["arms"]
-    used = ", ".join(f"{arm} {percent(row['budget_utilization']['mean'])}" for arm, row in arms.items())
-    compared = [arm for arm in COMPARED if arm in report.get("headline", {})]
-    if BASELINE not in arms:
-        return f"Without the {BASELINE} arm there is nothing to compare with; budget used: {used}."
-    cost = arms[BASELINE]["cost_per_qualified_application_micros"]["mean"]
-    if cost is None:
-        return f"The {BASELINE} arm brought no qualified application, so no cost to compare at; budget used: {used}."
-    if not compared:
-        return f"Neither the hire graph nor learned links was played against {BASELINE}; budget used: {used}."
-    parts = [_compared(arm, report, currency) for arm in compared]
-    return (
-        f"At the {money(cost, currency)} that {BASELINE} targeting pays for a qualified application, "
-        f"using {percent(arms[BASELINE]['budget_utilization']['mean'])} of the budgets, {'; '.join(parts)}."
-    )
-
-
-def _compared(arm: str, report: dict[str, Any], currency: str) -> str:
-    found = report["headline"][arm]["utilization_at_equal_cost"]
-    name, difference, interval = COMPARED[arm], found["difference"], found.get("difference_ci95")
-    if difference is None:
-        cheapest = [
-            point["cost_per_qualified_application_micros"]
-            for point in report.get("frontier", {}).get(arm, [])
-            if point["qualified_applications"] > 0
-        ]
-        at_best = f" (at best {money(min(cheapest), currency)})" if cheapest else ""
-        return f"{name}: no setting that cheap{at_best}"
-    more = "more" if difference >= 0 else "less"
-    said = f"{name} can spend {abs(100 * difference):.1f} points {more}"
-    if not interval:
-        return f"{said} (no interval can be given)"
-    edges = f"95 % interval {points(interval[0])} to {points(interval[1])}"
-    if interval[0] <= 0 <= interval[1]:
-        return f"{said}, but the {edges} covers zero: no difference is shown"
-    return f"{said} ({edges})"
-
-
-def _headline(report: dict[str, Any], stage: Stage, results: Results, currency: str) -> str:
-    rows = []
-    oracle = report.get("headline", {}).get("oracle", {}).get("utilization_at_equal_cost", {}).get("difference_ci95")
-    for arm, content in report.get("headline", {}).items():
-        at_cost, at_both = content["utilization_at_equal_cost"], content["utilization_at_equal_cost_and_ad_load"]
-        share = content.get("share_of_oracle_headroom") if oracle and oracle[0] > 0 else None
-        rows.append([arm_name(arm), *_at_equal(at_cost), *_at_equal(at_both), percent(share, 0)])
-    heads = ["Arm", "At equal cost, points", "Relative", "At equal cost and ad load, points", "Relative"]
-    compared = f"""<h3>Budget used, less {BASELINE}'s, on the same terms</h3>
-<p class=note>The most budget that an arm uses by mixing its settings of θ (each for a share of the visits) at no more
-than {BASELINE}'s cost per qualified application; in the second pair of columns with no more promoted impressions than
-{BASELINE} either. {BASELINE.capitalize()}'s own settings are mixed in the same way. Nothing is read beyond what was
-played: an arm without a mix that cheap is “never that cheap”, one that is cheaper everywhere counts at the setting that
-spends most. Intervals resample campaigns and people, the wider is shown; the oracle's headroom is left out where the
-oracle's own interval covers zero. Ad loads at the table's θ: {_ad_loads(report)}.</p>
-{table([*heads, "Share of the oracle's headroom"], rows, "wide")}"""
-    return f"""<h1>Promoted jobs: who spent the budgets, on whom, at what cost</h1>
-<p class=lede>{escape(headline_sentence(report, currency))}</p>
-{"".join(f"<p class=caution>{escape(line)}</p>" for line in _cautions(report, results))}
-<div class=cards><div class=card><h3>Evidence</h3><p>{escape(_evidence(stage))}</p></div>
-<div class=card><h3>Mechanics</h3><p>Impressions, clicks, applications, hires on one posting and all money come from a
-click model that we wrote (<code>behaviour.toml</code>, its digest is below). Utilisation, cost and click
-rate show what the engine does under that model, not what real seekers would do. Hires are attributed: careers are
-fixed, so nothing here is an increase of hires.</p></div></div>
-{compared if rows else ""}"""
-
-
-def _at_equal(found: dict[str, Any]) -> list[str]:
-    """Points and relative difference, or why there are none."""
-    if found["difference"] is None:
-        return [escape(found.get("why") or "never that cheap"), NONE]
-    return [
-        with_interval(found["difference"], found.get("difference_ci95"), points),
-        with_interval(found["relative"], found.get("ci95"), signed_percent),
-    ]
-
-
-def _cautions(report: dict[str, Any], results: Results) -> list[str]:
-    config, campaigns = results.config, len(results.markets[0].terms.job)
-    found = []
-    if results.finished < config.seeds:
-        found.append(f"Interrupted: {results.finished} of {config.seeds} seeds are finished, the others are missing.")
-    if campaigns < FIRM_CAMPAIGNS or config.seeds < FIRM_SEEDS:
-        seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
-        found.append(
-            f"This run is a demonstration ({campaigns:,} campaigns, {seeds}, {config.market.days} days): "
-            f"a firm figure takes {FIRM_CAMPAIGNS:,} campaigns and {FIRM_SEEDS} seeds."
-        )
-    left = [name.replace("_", " ") for name, row in report.get("placebo", {}).items() if leaves_zero(row)]
-    if left:
-        found.append(
-            f"Placebo that should show nothing but does: {', '.join(left)} (below). Until that is explained, an "
-            "advantage over attribute targeting is not shown."
-        )
-    if config.design == "budget-split":
-        found.append(
-            "Design budget-split: the arms share one market, each with its own part of the people and an equal part "
-            "of every budget. That estimates, with a bias, what full markets would show."
-        )
-    return found
-
-
-def leaves_zero(placebo: dict[str, Any]) -> bool:
-    """Whether the interval of a placebo's difference lies above zero."""
-    interval = placebo.get("ci95") if placebo else None
-    return interval is not None and interval[0] > 0
-
-
-def _evidence(stage: Stage) -> str:
-    config = stage.world.config
-    if config.kind == "careers":
-        return (
-            "Which occupation each person moved into next is recorded (NLSY79 careers), and no person served here was "
-            "used to learn from. Qualified applications are graded by it and predicted hire rates are checked against "
-            f"it. Assumed: a share of {config.same_occupation_share:g} of hires keeps the occupation."
-        )
-    return (
-        "Nothing on this page. This is the generated world: careers, jobs and wages are made up, so that the product "
-        "runs without data. Use the careers world for recorded moves."
-    )
-
-
-def _ad_loads(report: dict[str, Any]) -> str:
-    loads = [row["ad_load"] for row in report["arms"].values()]
-    low, high = percent(min(loads)), percent(max(loads))
-    return f"{low} in every arm" if low == high else f"{low} to {high}, see below"
 
 
 def _arms(report: dict[str, Any], results: Results, currency: str) -> str:
@@ -310,30 +173,33 @@ def _spending(report: dict[str, Any], results: Results, currency: str) -> str:
     return f"""<h2>Spend over the day</h2>
 <p>Share of a day's spend posted by each hour, mean over days, against the planned share (wide grey line). A line above
 the plan spends early and may miss the evening's seekers; it is of what was spent, so all end at 100 %.</p>
-{plot("spend", spend_figure(results))}
+{plot("spend", spend_figure(report))}
 <h2>Which campaigns find no takers</h2>
 <p>Campaigns in ten equal groups by supply per budget: the expected value of the people in reach (click rate × value of
 a click, summed) over the budget. The groups are the same for every arm. Campaigns on the left have too few fitting
 people for their money: a lower budget or a wider area helps them more than any targeting.</p>
-{plot("supply", supply_figure(results))}
+{plot("supply", supply_figure(report))}
 <h2>Tighter and looser budgets</h2>
-<p>The same markets with every budget multiplied, at the θ of the arms table. Where a line falls, money is not what is
+<p>The same markets with every budget multiplied, at the θ of the arms table; level 1 is vacancies × clicks an employer
+plans for an opening × market price. Where a line falls, money is not what is
 short: more budget would lie idle.</p>
 {plot("budgets", budget_figure(report))}
 {details("Numbers of the plot", heads, rows)}"""
 
 
-def _reliability(report: dict[str, Any], stage: Stage, market: Market) -> str:
-    rates = hire_rates(stage.learned, market, np.random.default_rng([report["seed"], 61]))
+def _reliability(report: dict[str, Any], stage: Stage) -> str:
+    found = report.get("predicted_rates")
+    if not found:
+        return ""
+    rates = found["hires"]
     hires = reliability_figure(rates["bins"], COLOURS["graph"], "Predicted share who move there next", "Observed share")
-    clicks = reliability_figure(click_rates(market), NEUTRAL, "Estimated click rate, once seen", "Rate of the model")
-    people = len(np.unique(market.person))
+    clicks = reliability_figure(found["clicks"], NEUTRAL, "Estimated click rate, once seen", "Rate of the model")
     recorded = "recorded" if stage.world.config.kind == "careers" else "generated"
     return f"""<h2>Are predicted hire rates right?</h2>
 <p>Predicted probability that a served seeker's next occupation is a given one, against how often it was ({recorded}
-moves of {people:,} people nothing was learned from): {rates["n"]:,} pairs predicted at 1 % or more, in ten equal
-groups, with 95 % intervals by person. Mean gap (ECE) {rates["ece"]:.3f}; calibration slope {rates["slope"]:.2f}, where
-1 is right and less is overconfident.</p>
+moves of {found["people"]:,} people nothing was learned from): {rates["n"]:,} pairs predicted at 1 % or more, in ten
+equal groups, with 95 % intervals by person. Mean gap (ECE) {rates["ece"]:.3f}; calibration slope
+{rates["slope"]:.2f}, where 1 is right and less is overconfident.</p>
 {plot("hire-rates", hires)}
 <h3>Estimated click rates <span class=tag>mechanics</span></h3>
 <p>The product's estimate against the click model's own rate, all pairs in reach in ten equal groups. The estimate was

@@ -30,9 +30,9 @@ def worst_section(report: dict[str, Any], currency: str) -> str:
     heads = ["Campaign", "Why", f"Budget, {currency}", f"Spent, {currency}", "Audience, people", "Impressions"]
     return f"""<h2>The campaigns that leave most money</h2>
 <p>Graph arm, first market. <b>Thin supply</b>: widen the area or allow remote work, no bid helps. <b>Outbid</b>: bid
-more, or wait for rivals to run out. <b>Click rate</b>: look at the title and the wage. <b>Late open</b>: it catches up
-only in part. <b>Cheap clicks</b>: the budget is larger than its clicks cost. Reasons are the plan's own, as the
-service tells them to advertisers, or where the day fell short of the plan.</p>
+more, or wait for rivals to run out. <b>Click rate</b>: look at the title, the wage and how often the same people see
+it. <b>Late open</b>: it catches up only in part. <b>Cheap clicks</b>: the budget is larger than its clicks cost.
+Reasons are the plan's own, as the service tells them to advertisers, or where the day fell short of the plan.</p>
 {table(heads, rows, "wide reasons", text_columns=2)}"""
 
 

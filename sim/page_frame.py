@@ -106,10 +106,11 @@ code { font-size:.88em }
 .caution { color:var(--warn); font-size:.95rem }
 .tag { color:var(--warn); font-size:.8rem; font-weight:600 }
 .why { color:var(--accent); font-size:.8rem; font-weight:600; margin:0 }
-.cards { display:grid; grid-template-columns:repeat(auto-fit,minmax(19rem,1fr)); gap:1rem; margin:1.2rem 0 }
+.cards { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(19rem,100%),1fr)); gap:1rem; margin:1.2rem 0 }
 .card,.audience { background:var(--card); border:1px solid var(--rule); border-radius:8px; padding:.8rem 1rem }
 .card p { font-size:.95rem }
 .audiences { display:grid; gap:1rem; margin-top:1rem }
+.audience,.sides > div { min-width:0 }
 .sides { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr)); gap:0 2rem }
 .sides table { width:100% }
 .scroll { overflow-x:auto }
@@ -121,6 +122,7 @@ td { vertical-align:top }
 td:first-child,th:first-child { padding-left:0 }
 .number { text-align:right; font-variant-numeric:tabular-nums }
 td.number { white-space:nowrap }
+th.number { min-width:4.5rem }
 td small { display:block; color:var(--soft); font-size:.76rem }
 table.config .number { text-align:left }
 table.config td.number { white-space:normal; overflow-wrap:anywhere }
@@ -134,6 +136,10 @@ dd { margin:0; color:var(--soft) }
 details { margin:.6rem 0 }
 summary { cursor:pointer; color:var(--accent); font-size:.9rem }
 .plot { width:100%; margin:.4rem 0 }
+@media (max-width: 40rem) {
+  table.wide:not(.reasons) :is(td,th):first-child { position:sticky; left:0; background:var(--paper) }
+  table.reasons td:nth-child(2) { min-width:12rem }
+}
 @media print {
   :root { --paper:#fff; --ink:#000; --soft:#444; --rule:#ccc; --card:#fff; --warn:#5a3a00; --accent:#000;
     color-scheme:light }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from graph.fairness.impact import THE_REST
 from sim.page_frame import arm_name, details, plot, table
 from sim.page_numbers import NONE, count, factor_of, percent, with_interval
 from sim.page_plots import exposure_figure
@@ -86,11 +87,12 @@ def parity_section(report: dict[str, Any]) -> str:
     rows, sections = [], []
     for arm, attributes in found["arms"].items():
         for attribute, parity in attributes.items():
-            below = parity["below_four_fifths"]
+            told = {row["section"] for row in parity["sections"]} - {THE_REST}
+            below = {group: f"{n} of {len(told)}" for group, n in parity["below_four_fifths"].items()}
             for group in parity["groups"]:
                 name = [arm_name(arm), escape(attribute), escape(group["category"])]
                 if group.get("withheld"):
-                    rows.append([*name, "withheld", *[NONE] * 3, str(below[group["category"]])])
+                    rows.append([*name, "withheld", *[NONE] * 4])
                     continue
                 rows.append(
                     [
@@ -99,7 +101,7 @@ def parity_section(report: dict[str, Any]) -> str:
                         percent(group["eligible_share"]),
                         percent(group["shown_share"]),
                         with_interval(group["ratio"], group["ci95"], factor_of),
-                        str(below[group["category"]]),
+                        below[group["category"]],
                     ]
                 )
             for row in parity["sections"]:

@@ -1,4 +1,4 @@
-"""The figures of a report page, with the numbers that the report itself does not hold.
+"""The figures of a report page, drawn from the report's own numbers.
 
 A figure function returns None where there is nothing to draw. Brackets (random, all, oracle) are dotted because they
 are no competitors.
@@ -11,22 +11,13 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.special import expit
 
-from graph.calibration import SMALLEST_PREDICTION, reliability
-from market.bootstrap import cluster_bootstrap
-from sim.experiment import BASELINE, Results
-from sim.market import Market
+from sim.experiment import BASELINE
 from sim.page_frame import BRACKETS, COLOURS, FONT, MICROS, NEUTRAL
-from sim.play import Run
-from targeting.learned import Learned
 
 HEIGHT, FRONTIER_HEIGHT, EXPOSURE_HEIGHT = 420, 540, 320
 LABEL_SIDES = ("bottom right", "top left", "bottom center", "top center", "top right")
-LABEL_ROOM = (0.05, 0.035)  # of the width and the height of the plotted points
-SUPPLY_GROUPS = 10
-BINS = 10
-DRAWS = 200
+LABEL_ROOM = (0.08, 0.045)  # of the width and the height of the plotted points
 COST_TICKS = tuple(digit * 10.0**power for power in range(-2, 5) for digit in (1, 1.5, 2, 3, 4, 5, 7))
 SHARE_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -46,6 +37,7 @@ def frontier_figure(report: dict[str, Any], theta: float, currency: str) -> go.F
         )
         line.update(
             mode="lines+markers+text",
+            cliponaxis=False,
             text=[f"{point['theta']:g}" if (arm, point["theta"]) in labelled else "" for point in known],
             customdata=[f"{point['theta']:g}" for point in known],
             textposition=LABEL_SIDES[number % len(LABEL_SIDES)],
@@ -92,70 +84,28 @@ def _apart(report: dict[str, Any], theta: float) -> set[tuple[str, float]]:
     return {points[at][:2] for at in chosen}
 
 
-def spend_figure(results: Results) -> go.Figure | None:
+def spend_figure(report: dict[str, Any]) -> go.Figure | None:
     """Cumulative share of a day's spend at each hour against the plan."""
     figure = _figure("Hour of the day", "Share of the day's spend so far")
+    spend = report.get("spend_by_hour", {})
     hours = list(range(25))
-    figure.add_trace(
-        go.Scatter(
-            x=hours,
-            y=_floats(results.share[::60]),
-            name="plan",
-            mode="lines",
-            line={"color": NEUTRAL, "width": 8},
-            opacity=0.35,
-        )
-    )
-    for arm in results.config.arms:
-        share = spend_by_hour(results.select(arm))
-        if share is not None:
-            figure.add_trace(_line(arm, hours, _floats(share), mode="lines"))
+    planned = {"color": NEUTRAL, "width": 8}
+    figure.add_trace(go.Scatter(x=hours, y=spend.get("plan"), name="plan", mode="lines", line=planned, opacity=0.35))
+    for arm, share in spend.get("arms", {}).items():
+        figure.add_trace(_line(arm, hours, share, mode="lines"))
     figure.update_xaxes(tickvals=list(range(0, 25, 3)), range=[0, 24])
     figure.update_yaxes(tickformat=".1~%", range=[0, 1.02])
     return figure if len(figure.data) > 1 else None
 
 
-def spend_by_hour(runs: Sequence[Run]) -> np.ndarray | None:
-    """float64[25]: share of a day's spend posted by each full hour, the mean over all days with any spend."""
-    days = [run.outcome.by_hour.reshape(-1, 24).astype(float) for run in runs]
-    spend = np.concatenate(days) if days else np.empty((0, 24))
-    spend = spend[spend.sum(1) > 0]
-    if not len(spend):
-        return None
-    so_far = (np.cumsum(spend, axis=1) / spend.sum(1, keepdims=True)).mean(0)  # [24]
-    return np.concatenate([[0.0], so_far])
-
-
-def supply_figure(results: Results) -> go.Figure | None:
+def supply_figure(report: dict[str, Any]) -> go.Figure | None:
     """Utilisation of ten equal groups of campaigns, from the scarcest supply per budget to the most plentiful."""
-    figure = _figure("Tenth of the campaigns by supply per budget (1: scarcest)", "Budget used")
-    for arm in results.config.arms:
-        used = utilization_by_supply(results, arm)
-        if used is not None:
-            figure.add_trace(_line(arm, list(range(1, len(used) + 1)), _floats(used)))
+    figure = _figure("Tenth by supply (1: scarcest)", "Budget used")
+    for arm, used in report.get("supply_groups", {}).items():
+        figure.add_trace(_line(arm, list(range(1, len(used) + 1)), used))
     figure.update_xaxes(dtick=1)
     figure.update_yaxes(tickformat=".1~%", rangemode="tozero")
     return figure if figure.data else None
-
-
-def utilization_by_supply(results: Results, arm: str) -> np.ndarray | None:
-    """float64[groups]: posted / allowed by group of supply, all seeds together; every arm has the same groups."""
-    runs = results.select(arm)
-    markets = {market.config.seed: market for market in results.markets}
-    if not runs:
-        return None
-    supply = np.concatenate([supply_per_budget(markets[run.seed]) for run in runs])
-    posted = np.concatenate([run.outcome.posted for run in runs]).astype(float)
-    allowed = np.concatenate([run.allowed for run in runs])
-    groups = np.array_split(np.argsort(supply, kind="stable"), min(SUPPLY_GROUPS, len(supply)))
-    return np.array([posted[group].sum() / max(allowed[group].sum(), 1.0) for group in groups])
-
-
-def supply_per_budget(market: Market) -> np.ndarray:
-    """float64[C]: sum over the pairs in reach of p_click * value_per_click, a micro of budget. No arm enters."""
-    pairs = market.pairs
-    worth = pairs.p_click.astype(float) * pairs.value_per_click
-    return np.bincount(pairs.campaign, worth, minlength=len(market.terms.budget)) / market.terms.budget
 
 
 def exposure_figure(report: dict[str, Any]) -> go.Figure | None:
@@ -175,7 +125,7 @@ def exposure_figure(report: dict[str, Any]) -> go.Figure | None:
 
 def budget_figure(report: dict[str, Any]) -> go.Figure | None:
     """Utilisation over the grid of budget levels; None where fewer than two levels were played."""
-    figure = _figure("Budget level (1: vacancies × clicks per opening × market price)", "Budget used")
+    figure = _figure("Budget level (1: as planned)", "Budget used")
     levels = report.get("budget_levels", {})
     for arm, rows in levels.items():
         if rows:
@@ -186,33 +136,6 @@ def budget_figure(report: dict[str, Any]) -> go.Figure | None:
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{level:g}" for level in ticks])
     figure.update_yaxes(tickformat=".1~%", rangemode="tozero")
     return figure if len(ticks) > 1 else None
-
-
-def hire_rates(learned: Learned, market: Market, rng: np.random.Generator) -> dict[str, Any]:
-    """Predicted P(next occupation) of the served seekers against what happened; see `graph.calibration.reliability`.
-
-    Each bin also has "ci95" of the observed share, resampling original persons.
-    """
-    predicted = learned.affinity.probabilities(market.examples)  # [S, C]
-    row, occupation = np.nonzero(predicted >= SMALLEST_PREDICTION)
-    p = predicted[row, occupation].astype(float)
-    happened = market.next_occupation[row] == occupation
-    found = reliability(p, happened, BINS)
-    person = market.person[row]
-    parts = [part for part in np.array_split(np.argsort(p, kind="stable"), BINS) if len(part)]
-    for bin_, part in zip(found["bins"], parts, strict=True):
-        bin_["ci95"] = cluster_bootstrap(person[part], happened[part], rng=rng, draws=DRAWS).ci
-    return found
-
-
-def click_rates(market: Market) -> list[dict[str, float]]:
-    """Estimated against true P(click | seen) at first sight, pairs in reach in ten equal groups of the estimate."""
-    estimate, truth = market.pairs.p_click.astype(float), expit(market.pairs.click_logit.astype(float))
-    parts = [part for part in np.array_split(np.argsort(estimate, kind="stable"), BINS) if len(part)]
-    return [
-        {"predicted": float(estimate[part].mean()), "observed": float(truth[part].mean()), "n": len(part)}
-        for part in parts
-    ]
 
 
 def reliability_figure(bins: Sequence[dict[str, Any]], colour: str, predicted: str, observed: str) -> go.Figure | None:
@@ -270,7 +193,3 @@ def _line(arm: str, x: Sequence[float], y: Sequence[float], mode: str = "lines+m
     bracket = arm in BRACKETS
     line = {"color": COLOURS.get(arm, NEUTRAL), "width": 1.5 if bracket else 2.5, "dash": "dot" if bracket else "solid"}
     return go.Scatter(x=list(x), y=list(y), name=arm, mode=mode, marker={"size": 7}, line=line)
-
-
-def _floats(values: np.ndarray) -> list[float]:
-    return [float(value) for value in values]

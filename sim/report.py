@@ -47,10 +47,11 @@ LIFT_NAMES = {
 def build_report(results: Results, config: dict[str, Any], seed: int, seconds: dict[str, float]) -> dict[str, Any]:
     """The whole JSON document of CONTRACT section 5, plus what the page shows:
 
-    complete (false: interrupted; seeds tells of how many), evidence, supply_groups and budget_levels by arm, funnel and
-    seeker_side by arm (`sim.seeker_side`), match_information and placebo (`sim.placebos`), two_by_two, organic, design
-    (`sim.bias`), power by arm. worst_campaigns (`sim.underdelivery`) and delivery_parity (`graph.fairness.parity`) ask
-    for more than the runs: who has a stage adds them.
+    complete (false: interrupted; seeds tells of how many), evidence, spend_by_hour, supply_groups and budget_levels by
+    arm, funnel and seeker_side by arm (`sim.seeker_side`), match_information and placebo (`sim.placebos`), two_by_two,
+    organic, design (`sim.bias`), power by arm. worst_campaigns (`sim.underdelivery`), predicted_rates
+    (`sim.predicted_rates`) and delivery_parity (`graph.fairness.parity`) ask for more than the runs: who has a stage
+    adds them.
     """
     arms = results.config.arms
     rng = np.random.default_rng([seed, 59])
@@ -65,6 +66,12 @@ def build_report(results: Results, config: dict[str, Any], seed: int, seconds: d
         "lift": {},
         "frontier": {arm: frontier(results, arm) for arm in arms},
         "budget_levels": {arm: budget_grid(results, arm) for arm in arms},
+        "spend_by_hour": {
+            "plan": results.share[::60].tolist(),
+            "arms": {
+                arm: so_far.tolist() for arm in arms if (so_far := spend_by_hour(results.select(arm))) is not None
+            },
+        },
         "supply_groups": {arm: found for arm in arms if (found := supply_groups(results, arm))},
         "headline": {},
         "placebo": placebos(results, rng),
@@ -197,6 +204,17 @@ def supply_groups(results: Results, arm: str) -> list[float]:
     data, supply = stack(runs), np.concatenate([expected_supply(markets[run.seed]) for run in runs])
     groups = np.array_split(np.argsort(supply, kind="stable"), min(SUPPLY_GROUPS, len(supply)))
     return [float(data["posted"][group].sum() / max(data["allowed"][group].sum(), 1.0)) for group in groups]
+
+
+def spend_by_hour(runs: Sequence[Run]) -> np.ndarray | None:
+    """float64[25]: share of a day's spend posted by each full hour, the mean over all days with any spend."""
+    days = [run.outcome.by_hour.reshape(-1, 24).astype(float) for run in runs]
+    spend = np.concatenate(days) if days else np.empty((0, 24))
+    spend = spend[spend.sum(1) > 0]
+    if not len(spend):
+        return None
+    so_far = (np.cumsum(spend, axis=1) / spend.sum(1, keepdims=True)).mean(0)  # [24]
+    return np.concatenate([[0.0], so_far])
 
 
 def expected_supply(market: Market) -> np.ndarray:

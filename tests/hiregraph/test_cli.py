@@ -154,7 +154,7 @@ def test_an_unknown_command_or_option_is_a_users_mistake(cli: Cli) -> None:
 
 def test_an_unknown_arm_is_named_before_anything_is_built(cli: Cli, tmp_path: Path) -> None:
     answer = cli("simulate", "--world", "generated", "--arms", "graph,tarot", "--out", tmp_path / "sim")
-    assert_a_users_mistake(answer, "'tarot'", "attribute, links, graph")
+    assert_a_users_mistake(answer, "'tarot'", "attribute, keyword, links, graph")
     assert not (tmp_path / "sim").exists()
 
 

@@ -130,7 +130,7 @@ def test_stopped_before_the_first_seed_is_finished_it_writes_nothing(tmp_path: P
     code, stdout, stderr = hiregraph(tmp_path, *ASKED, "--days", "7", stop_at=f"seed 1 of {SEEDS}")
     assert (code, stdout) == (130, "")
     last = stderr.strip().splitlines()[-1]
-    assert last == "hiregraph: stopped before a seed was finished; nothing was written to sim"
+    assert last.startswith("hiregraph: stopped before there was a report; nothing was written to sim; ")
     assert "Traceback" not in stderr
     assert not (tmp_path / "sim").exists()
 

@@ -57,6 +57,10 @@ def test_the_demo_writes_a_report_a_page_and_what_the_service_needs(
     written = json.loads((folder / "first" / "report.json").read_text())
     assert written["arms"].keys() == report["arms"].keys() == {"attribute", "graph", "random"}
     assert (folder / "first" / "report.html").stat().st_size > 10_000
+    assert written["complete"] is True
+    assert written["delivery_parity"] == {}  # made-up people have no audited attributes
+    assert written["predicted_rates"].keys() == {"hires", "clicks", "people"}
+    assert all(row["why"] for row in written["worst_campaigns"])
     assert len(load_vacancies(folder / "first" / "artefacts" / "jobs")) == SHAPE.inventory
     settings = load_settings(db=f"sqlite:///{folder}/site.sqlite", artefacts=folder / "first" / "artefacts")
     assert load_engine(settings).ready() is None

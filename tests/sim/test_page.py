@@ -13,17 +13,19 @@ import numpy as np
 import plotly.offline
 import pytest
 
-import sim.page_plots
+import sim.report
 from graph.train import TrainConfig
 from market.tables import Tables
 from sim.behaviour import read_behaviour
 from sim.experiment import ExperimentConfig, Results, describe, run_experiment
 from sim.logs import LoggingConfig, write_logs
 from sim.market import MarketConfig
-from sim.page import headline_sentence, leaves_zero, write_page
+from sim.page import write_page
 from sim.page_audiences import SMALLEST_GROUP, example_campaigns, occupation_groups
-from sim.page_plots import frontier_figure, spend_by_hour, supply_per_budget, utilization_by_supply
-from sim.report import build_report
+from sim.page_headline import headline_sentence, leaves_zero
+from sim.page_plots import frontier_figure
+from sim.predicted_rates import predicted_rates
+from sim.report import build_report, expected_supply, spend_by_hour, supply_groups
 from sim.second_look import second_look
 from sim.stage import Stage, build_stage
 from sim.underdelivery import worst_delivering
@@ -33,7 +35,16 @@ from targeting.learned import LearnedConfig, fit_learned
 CONFIG = ExperimentConfig(seeds=1, thetas=(0.08, 0.3), budget_levels=(2.0,), market=MarketConfig(campaigns=40, days=2))
 
 
-NEW_SECTIONS = ("funnel", "seeker_side", "worst_campaigns", "two_by_two", "design", "power", "match_information")
+OPTIONAL = (
+    "funnel",
+    "seeker_side",
+    "worst_campaigns",
+    "two_by_two",
+    "design",
+    "power",
+    "match_information",
+    "predicted_rates",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ def played() -> Played:
     config = {"world": asdict(shape), "experiment": describe(CONFIG)}
     report = build_report(results, config, 0, {})
     report["worst_campaigns"] = worst_delivering(stage, second_look(stage, results, "graph"))
+    report["predicted_rates"] = predicted_rates(learned, results.markets[0], np.random.default_rng(61))
     return Played(stage, results, report)
 
 
@@ -195,7 +207,7 @@ def test_page_of_a_report_with_holes_can_be_written(played: Played, tmp_path: Pa
     assert "no cost to compare at" in page
     assert "Not measured: permuted hires, flat clicks." in page
     assert page.count("Not measured in this run.") == 3  # frontier, budget levels, decomposition
-    for section in NEW_SECTIONS:  # with nothing to show
+    for section in OPTIONAL:  # with nothing to show
         report.pop(section)
     page = played.page(tmp_path, report)
     for head in ("From visits to hires", "The seekers' side", "leave most money", "which part does it", "Tests on one"):
@@ -333,14 +345,13 @@ def test_supply_is_the_worth_of_pairs_in_reach_over_the_budget(played: Played) -
     market = played.results.markets[0]
     mine = market.pairs.campaign == 3
     worth = (market.pairs.p_click[mine].astype(float) * market.pairs.value_per_click[mine]).sum()
-    assert supply_per_budget(market)[3] == pytest.approx(worth / market.terms.budget[3])
+    assert expected_supply(market)[3] == pytest.approx(worth / market.terms.budget[3])
 
 
 def test_groups_of_supply_add_up_to_the_utilisation_of_the_arm(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sim.page_plots, "SUPPLY_GROUPS", 1)
-    used = utilization_by_supply(played.results, "graph")
-    assert used is not None
-    assert used == pytest.approx(played.report["arms"]["graph"]["budget_utilization"]["mean"])
+    monkeypatch.setattr(sim.report, "SUPPLY_GROUPS", 1)
+    used = supply_groups(played.results, "graph")
+    assert used == pytest.approx([played.report["arms"]["graph"]["budget_utilization"]["mean"]])
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,8 @@ def run_of(
     outcome = Outcome(
         posted=paid, valid=paid, impressions=np.full(n, 100), clicks=clicked, applications=clicked,
         qualified=np.array(qualified), hires=zeros, billed_value=zeros.astype(float), by_day=paid[None],
-        by_hour=paid, seeker_posted=paid, seeker_qualified=np.array(qualified), seeker_shown=np.full(n, 100),
+        by_hour=np.eye(24, dtype=np.int64)[0] * paid.sum(),
+        seeker_posted=paid, seeker_qualified=np.array(qualified), seeker_shown=np.full(n, 100),
         organic=np.array([500.0, 5.0, 3.0, 1.0]), final_price=zeros.astype(float), looks=np.full(n, 50.0),
         seeker_looks=np.full(n, 50.0), first_looks=np.full(n, 20.0), first_clicks=clicked,
         seeker_organic=np.zeros((n, 2)), reach=np.full(n, 60), seeker_campaigns=np.full(n, 40),
