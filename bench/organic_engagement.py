@@ -220,10 +220,12 @@ def with_vacancies(logs: Engagement, world: World, start: int) -> Engagement:
 
     Rows are dealt anew, so that ties fall alike on jobs that were applied to and on those that were added.
     """
-    old, added = logs.inventory, inventory_jobs(world)
+    here = world.inventory.open_between(world.window_day, world.window_day + 1)[: 2 * VACANCIES]
+    records, old = inventory_jobs(world), logs.inventory
+    added = [records[row] for row in here.tolist()]
     posted = np.where(np.arange(len(added)) < VACANCIES, start, start - JUDGED_DAYS * DAY_US)
     expires = posted + JUDGED_DAYS * DAY_US
-    major = world.careers.taxonomy.major[world.inventory.occupation]
+    major = world.careers.taxonomy.major[world.inventory.occupation[here]]
     order = np.random.default_rng([world.config.seed, 31]).permutation(len(old) + len(added))
     place = np.argsort(order)
     jobs = [*old.jobs, *added]

@@ -99,14 +99,15 @@ class Shelf:
 
 
 def fill_shelf(world: World) -> Shelf:
-    """The window's vacancies with all faults, oldest first."""
+    """The vacancies that are open when the window opens, with all faults, oldest first."""
     rng = np.random.default_rng([world.config.seed, 41])
     stock, day = world.inventory, world.window_day
+    here = np.flatnonzero((stock.posted_day <= day) & (stock.expires_day > day))
     foreign = rng.random(len(stock)) < FOREIGN_SHARE
     posted = stock.posted_day - np.where(rng.random(len(stock)) < OLD_SHARE, rng.uniform(0, 40, len(stock)), 0)
-    again = np.flatnonzero(rng.random(len(stock)) < REPOST_SHARE)
-    row = np.concatenate([np.arange(len(stock)), again])
-    posted = np.concatenate([posted, np.minimum(posted[again] + rng.uniform(7, 30, len(again)), day - 0.1)])
+    again = here[rng.random(len(here)) < REPOST_SHARE]
+    row = np.concatenate([here, again])
+    posted = np.concatenate([posted[here], np.minimum(posted[again] + rng.uniform(7, 30, len(again)), day - 0.1)])
     order = np.argsort(posted, kind="stable")
     row, posted = row[order], posted[order]
     variants = np.array([len(titles) for titles in world.facts.titles])[stock.occupation]

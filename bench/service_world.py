@@ -91,7 +91,9 @@ def fit_artefacts(folder: Path, data: Path | None) -> Path:
     for part in ("model", "links", "rates"):
         shutil.copytree(prepared.learned / part, folder / part)
     shutil.copytree(student, folder / "student")
-    save_vacancies(inventory_jobs(prepared.stage.world), folder / "jobs")
+    world = prepared.stage.world
+    records, day = inventory_jobs(world), world.window_day
+    save_vacancies([records[row] for row in world.inventory.open_between(day, day + 1)], folder / "jobs")
     return folder
 
 
@@ -208,7 +210,7 @@ def _campaigns(jobs: Sequence[Job], rng: np.random.Generator) -> list[Campaign]:
             starts_at=now - timedelta(days=1),
             ends_at=None,
             time_zone="Europe/Berlin",
-            pacing="even",
+            pacing="asap",  # a paced campaign bids next to nothing in its first minutes
             status="active",
             version=1,
             created_at=now,
