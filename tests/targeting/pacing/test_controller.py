@@ -80,13 +80,20 @@ def test_a_day_of_flat_traffic_is_spent_evenly_from_a_price_three_times_too_high
         assert at_quarters == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=0.1)
 
 
-def test_a_campaign_that_nobody_knows_starts_slowly_and_comes_down_until_it_spends() -> None:
-    state = begun(Span(1e-8, 1e-4), None, reading(0.0, 0.0), NOW)
-    assert state.price == 1e-4
+def test_a_campaign_that_nobody_knows_starts_half_way_and_comes_down_until_it_spends() -> None:
+    state = begun(Span(1e-6, 1e-2), None, reading(0.0, 0.0), NOW)
+    assert state.price == pytest.approx(1e-4)
     idle = advance(state, reading(0.0, 0.001), NOW + MINUTE, CONFIG, None)
     assert idle.price == pytest.approx(1e-4 * math.exp(-5 * 20 * 0.001))
     spends = advance(state, reading(500.0, 0.001), NOW + MINUTE, CONFIG, None)
     assert spends.price == pytest.approx(1e-4 * math.exp(-20 * 0.0005))
+
+
+def test_a_campaign_that_nobody_knows_is_shown_at_once_to_whom_it_fits_best_and_to_nobody_else() -> None:
+    span = span_of(np.array([0.01, 0.02, 0.4]), np.ones(3), ceiling=800_000, reserve=100_000)
+    price = Price(begun(span, None, reading(0.0, 0.0), NOW).price)
+    bids = [bid(campaign(), worth, price, 800_000) for worth in (0.01, 0.02, 0.4)]
+    assert bids[0] < bids[1] < 100_000 < bids[2]
 
 
 def test_a_campaign_far_ahead_of_its_plan_bids_nothing_until_the_plan_has_caught_up() -> None:
