@@ -6,9 +6,9 @@
     bounds                    lowest: the least worth of a click over the ceiling, so below it nothing changes;
                               highest: the best worth over the reserve price, so above it nothing is bid at all
 
-    slow start                a campaign without a plan or like begins half-way (geometric mean) between the bounds, so that
-                              whom it fits best is shown it at once and others are not, and comes down FALLS times as fast
-                              as it would while it spends nothing
+    slow start                a campaign without a plan or like begins half-way (geometric mean) between the bounds: whom
+                              it fits best is shown it at once, others are not; it comes down FALLS times as fast as it
+                              would while it spends nothing
     hold                      a campaign that is more than `lead` of its budget ahead of its plan bids nothing until the
                               plan has caught up: a minute is long when many come, and a plan can be wrong
 
@@ -135,7 +135,11 @@ def span_of(worth: np.ndarray, weight: np.ndarray, ceiling: int, reserve: int) -
 def begun(span: Span, prior: float | None, reading: Reading, now: datetime) -> Paced:
     """A campaign that had no price; prior: that of planned campaigns like it, as a share of their highest price (their
     worth differs, where between the ends they lie less); None where there are none: half-way."""
-    price = math.sqrt(span.lowest * span.highest) if prior is None else min(max(prior * span.highest, span.lowest), span.highest)
+    price = (
+        math.sqrt(span.lowest * span.highest)
+        if prior is None
+        else min(max(prior * span.highest, span.lowest), span.highest)
+    )
     cpa = None if reading.target_cpa is None else 1 / reading.target_cpa
     return Paced(
         reading.day,
