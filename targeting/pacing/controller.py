@@ -6,8 +6,8 @@
     bounds                    lowest: the least worth of a click over the ceiling, so below it nothing changes;
                               highest: the best worth over the reserve price, so above it nothing is bid at all
 
-    slow start                a campaign without a plan or like begins half-way (geometric mean) between the bounds: whom
-                              it fits best is shown it at once, others are not; it comes down FALLS times as fast as it
+    slow start                a campaign without a plan or like begins half-way (geometric mean) between the bounds: who
+                              it fits best sees it at once, others do not; it comes down FALLS times as fast as it
                               would while it spends nothing
     hold                      a campaign that is more than `lead` of its budget ahead of its plan bids nothing until the
                               plan has caught up: a minute is long when many come, and a plan can be wrong
