@@ -22,7 +22,7 @@ help:
 	@echo "make check      format, lint, types, import directions, fast tests (under two minutes)"
 	@echo "make test       everything CI runs"
 	@echo "make test-long  the slow tests as well"
-	@echo "make bench      all side-by-side benchmarks, some three hours; make bench-graph (index, ...) one of them;"
+	@echo "make bench      all side-by-side benchmarks, several hours; make bench-graph (index, ...) one of them;"
 	@echo "                make bench-gpu the CUDA part"
 
 install: $(VENV)/.installed

@@ -15,7 +15,7 @@ from hiregraph.settings import load_settings
 from market.errors import ConfigError
 
 OUT = Path("out/bench")
-# Modules bench.NAME with run(data) and show(result), imported when they run; two or three hours in all.
+# Modules bench.NAME with run(data) and show(result), imported when they run; several hours in all.
 TABLES = (
     "graph",
     "ablation",

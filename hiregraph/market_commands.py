@@ -142,7 +142,7 @@ def bench(
     tables: Annotated[list[str] | None, typer.Argument(help="Names of tables, such as graph or index; all.")] = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="The CUDA part.")] = False,
 ) -> None:
-    """Side-by-side benchmarks; writes out/bench/*.json. Without names all tables, about 40 minutes.
+    """Side-by-side benchmarks; writes out/bench/*.json. Without names all tables, several hours.
 
     Example: hiregraph bench graph index
     """
